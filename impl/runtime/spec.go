@@ -1,0 +1,83 @@
+package runtime
+
+import (
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// Spec describes one container to start.
+type Spec struct {
+	// ID names the container: letters, digits, '_', '+', '-' and '.'.
+	ID string
+	// OCI is the container's configuration in the terms of the OCI runtime
+	// specification. Root.Path is filled in by the runtime from Rootfs; Hooks
+	// must be nil. Linux.CgroupsPath is the cgroup (see package defaults);
+	// Process.Terminal says whether it has a terminal.
+	OCI *specs.Spec
+	// Rootfs is what becomes the container's "/".
+	Rootfs Rootfs
+	// Stdio says what becomes of the standard streams.
+	Stdio Stdio
+	// Log says where the output is recorded.
+	Log Log
+	// Attachments are clients that attached before the start, made by
+	// NewAttachment. They miss nothing. Start takes them over: it closes them
+	// when it fails.
+	Attachments []*Attachment
+}
+
+// Rootfs is either an overlay, which the shim mounts in a mount namespace of
+// its own (no trace of it on the host), or a directory that is used as it is.
+type Rootfs struct {
+	// Dir is a directory that is the root as it is. When it is set, the other
+	// fields must be empty.
+	Dir string
+	// Lower are the read-only layers, the topmost first, at least one.
+	Lower []string
+	// Upper and Work are the writable layer and overlayfs's work directory, on
+	// one filesystem. Both empty: the overlay is read-only.
+	Upper, Work string
+	// Target is an existing empty directory where the overlay is mounted.
+	Target string
+}
+
+// Stdio says what becomes of a process's standard streams. Without a
+// terminal, standard output and error are separate streams.
+type Stdio struct {
+	// OpenStdin keeps a standard input for attached clients; otherwise the
+	// process reads /dev/null.
+	OpenStdin bool
+	// StdinOnce closes the standard input when the first client that attached
+	// to it closes its side. It is ignored when the process has a terminal.
+	StdinOnce bool
+}
+
+// Log is a log file in the form of Docker's json-file driver: one JSON object
+// {"log": …, "stream": "stdout"|"stderr", "time": RFC 3339 with nanoseconds}
+// and a newline per line of output. Lines of more than 16 KiB are split: only
+// the last part's "log" ends with a newline.
+type Log struct {
+	// Path is the file to append to; empty means no log. Rotated files are
+	// Path.1 (the youngest), Path.2 …
+	Path string
+	// MaxSize is the size in bytes after which the file is rotated; 0 or less
+	// means never.
+	MaxSize int64
+	// MaxFile is the number of files kept, the current one included; less than
+	// 1 counts as 1 (with 1, the file is truncated at MaxSize).
+	MaxFile int
+}
+
+// ExecSpec describes a further process in a running container.
+type ExecSpec struct {
+	// ID names the exec within the container.
+	ID string
+	// Process is what runs: Args, Env, Cwd, User, Capabilities (nil means the
+	// container's own), NoNewPrivileges, Terminal, ConsoleSize, Rlimits,
+	// ApparmorProfile, SelinuxLabel.
+	Process *specs.Process
+	// OpenStdin gives the process a standard input, which ends when the first
+	// client that attached to it closes its side (without a terminal).
+	OpenStdin bool
+	// Attachments are clients that miss nothing, see Spec.Attachments.
+	Attachments []*Attachment
+}
