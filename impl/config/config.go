@@ -1,0 +1,194 @@
+// Package config reads the daemon's settings: flags with dockerd's names and a
+// JSON file in the form of daemon.json whose keys are the flags' long names.
+package config
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+)
+
+// DefaultFile is read when it exists and --config-file is not given.
+const DefaultFile = "/etc/berth/daemon.json"
+
+// DefaultHost is where the daemon listens when no -H is given: a socket of its
+// own, so that a Docker Engine on the same host is left alone.
+const DefaultHost = "unix:///run/berth.sock"
+
+// Config are the daemon's settings. The json names are the keys of the file.
+type Config struct {
+	Hosts        []string `json:"hosts"`
+	DataRoot     string   `json:"data-root"`
+	ExecRoot     string   `json:"exec-root"`
+	Pidfile      string   `json:"pidfile"`
+	Debug        bool     `json:"debug"`
+	LogLevel     string   `json:"log-level"`
+	LogFormat    string   `json:"log-format"`
+	Group        string   `json:"group"`
+	CORS         string   `json:"api-cors-header"`
+	Labels       []string `json:"labels"`
+	AllowPlain   bool     `json:"allow-plain-tcp"`
+	TLS          bool     `json:"tls"`
+	TLSVerify    bool     `json:"tlsverify"`
+	TLSCACert    string   `json:"tlscacert"`
+	TLSCert      string   `json:"tlscert"`
+	TLSKey       string   `json:"tlskey"`
+	Bridge       string   `json:"bridge"`
+	BridgeIP     string   `json:"bip"`
+	FixedCIDR    string   `json:"fixed-cidr"`
+	Gateway      string   `json:"default-gateway"`
+	MTU          int      `json:"mtu"`
+	ICC          bool     `json:"icc"`
+	Masquerade   bool     `json:"ip-masq"`
+	HostIP       string   `json:"ip"`
+	DNS          []string `json:"dns"`
+	DNSSearch    []string `json:"dns-search"`
+	DNSOptions   []string `json:"dns-opts"`
+	LogDriver    string   `json:"log-driver"`
+	LogOptions   Pairs    `json:"log-opts"`
+	CgroupParent string   `json:"cgroup-parent"`
+	ExecOptions  []string `json:"exec-opts"`
+	Ulimits      Ulimits  `json:"default-ulimits"`
+	Shim         string   `json:"shim"`
+
+	// File is the configuration file; it cannot be set in itself.
+	File string `json:"-"`
+	// ShowVersion asks for the version and no daemon.
+	ShowVersion bool `json:"-"`
+}
+
+// Pairs are options of the form key=value.
+type Pairs map[string]string
+
+// names maps the file's keys to the flags' names where they differ (dockerd
+// has the plural in the file where a flag may be repeated).
+var names = map[string]string{
+	"hosts": "host", "labels": "label", "dns-opts": "dns-opt",
+	"log-opts": "log-opt", "exec-opts": "exec-opt", "default-ulimits": "default-ulimit",
+}
+
+// Parse reads the arguments (without the program's name) and the file they
+// name. pflag.ErrHelp means that help was asked for and has been printed to
+// usage.
+func Parse(args []string, usage io.Writer) (*Config, error) {
+	c := &Config{}
+	flags := c.flags(usage)
+	if err := flags.Parse(args); err != nil {
+		return nil, err
+	}
+	if flags.NArg() > 0 {
+		return nil, fmt.Errorf("unexpected argument %q: berthd takes flags only, see berthd --help", flags.Arg(0))
+	}
+	if c.ShowVersion {
+		return c, nil
+	}
+	if err := c.readFile(flags); err != nil {
+		return nil, err
+	}
+	if len(c.Hosts) == 0 {
+		c.Hosts = []string{DefaultHost}
+	}
+	return c, c.check()
+}
+
+// readFile merges the file. A setting may stand in the file or on the command
+// line, not in both, because it would be unclear which one is meant.
+func (c *Config) readFile(flags *pflag.FlagSet) error {
+	data, err := os.ReadFile(c.File)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) && !flags.Changed("config-file") {
+			return nil
+		}
+		return fmt.Errorf("read the configuration file: %w", err)
+	}
+	var keys map[string]json.RawMessage
+	if err := json.Unmarshal(data, &keys); err != nil {
+		return fmt.Errorf("configuration file %s: %w", c.File, err)
+	}
+	var unknown, both []string
+	for key := range keys {
+		name := key
+		if n, ok := names[key]; ok {
+			name = n
+		}
+		f := flags.Lookup(name)
+		switch {
+		case f == nil || key == "config-file" || key == "version" || key == "help":
+			unknown = append(unknown, key)
+		case f.Changed:
+			both = append(both, key)
+		}
+	}
+	slices.Sort(unknown)
+	slices.Sort(both)
+	if len(unknown) > 0 {
+		return fmt.Errorf("configuration file %s: unknown directives: %s", c.File, strings.Join(unknown, ", "))
+	}
+	if len(both) > 0 {
+		return fmt.Errorf("configuration file %s: given both as a flag and in the file: %s", c.File, strings.Join(both, ", "))
+	}
+	if err := json.Unmarshal(data, c); err != nil {
+		return fmt.Errorf("configuration file %s: %w", c.File, err)
+	}
+	return nil
+}
+
+func (c *Config) check() error {
+	switch c.LogLevel {
+	case "debug", "info", "warn", "error":
+	default:
+		return fmt.Errorf("log-level %q: use debug, info, warn or error", c.LogLevel)
+	}
+	switch c.LogFormat {
+	case "text", "json":
+	default:
+		return fmt.Errorf("log-format %q: use text or json", c.LogFormat)
+	}
+	if c.Debug {
+		c.LogLevel = "debug"
+	}
+	for _, path := range []*string{&c.DataRoot, &c.ExecRoot} {
+		abs, err := filepath.Abs(*path)
+		if err != nil {
+			return err
+		}
+		*path = abs
+	}
+	for _, l := range c.Labels {
+		if key, _, ok := strings.Cut(l, "="); !ok || key == "" {
+			return fmt.Errorf("label %q: must be key=value", l)
+		}
+	}
+	switch c.LogDriver {
+	case "json-file", "none":
+	default:
+		return fmt.Errorf("log-driver %q: use json-file or none", c.LogDriver)
+	}
+	_, err := c.CgroupDriver()
+	return err
+}
+
+// CgroupDriver is the driver of --exec-opt native.cgroupdriver: cgroupfs (the
+// default) or systemd.
+func (c *Config) CgroupDriver() (string, error) {
+	driver := "cgroupfs"
+	for _, o := range c.ExecOptions {
+		key, value, _ := strings.Cut(o, "=")
+		if key != "native.cgroupdriver" {
+			return "", fmt.Errorf("exec-opt %q: the only option is native.cgroupdriver=cgroupfs|systemd", o)
+		}
+		if value != "cgroupfs" && value != "systemd" {
+			return "", fmt.Errorf("exec-opt %q: use cgroupfs or systemd", o)
+		}
+		driver = value
+	}
+	return driver, nil
+}

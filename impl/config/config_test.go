@@ -1,0 +1,77 @@
+package config
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/spf13/pflag"
+)
+
+func file(t *testing.T, text string) string {
+	path := filepath.Join(t.TempDir(), "daemon.json")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestFlagsAndFile(t *testing.T) {
+	path := file(t, `{"hosts": ["fd://"], "labels": ["a=b"], "log-opts": {"max-size": "1m"}, "icc": false,
+		"default-ulimits": {"nofile": {"Name": "nofile", "Soft": 10, "Hard": 20}}}`)
+	c, err := Parse([]string{"--config-file", path, "--data-root", "rel", "-D", "--exec-opt", "native.cgroupdriver=systemd"}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	driver, _ := c.CgroupDriver()
+	if c.Hosts[0] != "fd://" || c.Labels[0] != "a=b" || c.LogOptions["max-size"] != "1m" || c.ICC ||
+		!filepath.IsAbs(c.DataRoot) || c.LogLevel != "debug" || driver != "systemd" || c.Ulimits["nofile"].Hard != 20 ||
+		!c.Masquerade || c.MTU != 1500 {
+		t.Fatalf("%+v", c)
+	}
+}
+
+func TestDefaults(t *testing.T) {
+	c, err := Parse([]string{"--config-file", file(t, "{}")}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.Hosts) != 1 || c.Hosts[0] != DefaultHost {
+		t.Fatal(c.Hosts)
+	}
+}
+
+func TestErrorsName(t *testing.T) {
+	for want, args := range map[string][]string{
+		"unknown directives: nonsense":                  {"--config-file", file(t, `{"nonsense": 1}`)},
+		"both as a flag and in the file: debug":         {"-D", "--config-file", file(t, `{"debug": true}`)},
+		"no such file":                                  {"--config-file", "/nonexistent/x.json"},
+		"log-level \"loud\"":                            {"-l", "loud", "--config-file", file(t, "{}")},
+		"label \"x\": must be key=value":                {"--label", "x", "--config-file", file(t, "{}")},
+		"unexpected argument \"run\"":                   {"run"},
+		"native.cgroupdriver":                           {"--exec-opt", "x=y", "--config-file", file(t, "{}")},
+		"invalid ulimit type":                           {"--default-ulimit", "bogus=1"},
+		"unknown flag: --nope":                          {"--nope"},
+		"log-driver \"syslogg\": use json-file or none": {"--log-driver", "syslogg", "--config-file", file(t, "{}")},
+		"unexpected end of JSON":                        {"--config-file", file(t, `{"debug"`)},
+	} {
+		if _, err := Parse(args, io.Discard); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v: %v, want %q", args, err, want)
+		}
+	}
+}
+
+func TestHelpTeaches(t *testing.T) {
+	var b strings.Builder
+	if _, err := Parse([]string{"--help"}, &b); !errors.Is(err, pflag.ErrHelp) {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"Usage:", "Examples:", "--data-root", "DOCKER_HOST="} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("help lacks %q", want)
+		}
+	}
+}

@@ -1,0 +1,152 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/docker/go-units"
+	"github.com/spf13/pflag"
+)
+
+func (c *Config) flags(usage io.Writer) *pflag.FlagSet {
+	f := pflag.NewFlagSet("berthd", pflag.ContinueOnError)
+	f.SortFlags = false
+	f.SetOutput(usage)
+	f.Usage = func() {
+		fmt.Fprintf(usage, `berthd is a container engine that speaks the Docker Remote API v1.18 to v1.23.
+
+Usage:
+  berthd [flags]
+
+Examples:
+  berthd                                     listen on %s
+  berthd -H unix:///run/a.sock -H fd://      several listeners
+  berthd -H tcp://127.0.0.1:2376 --tlsverify --tlscacert ca.pem --tlscert cert.pem --tlskey key.pem
+  DOCKER_HOST=%s DOCKER_API_VERSION=1.23 docker ps
+
+Flags:
+%s
+Every flag but the last two may stand in the configuration file under its
+long name; flags that can be repeated have the plural there (hosts, labels,
+dns-opts, log-opts, exec-opts, default-ulimits).
+`, DefaultHost, DefaultHost, f.FlagUsages())
+	}
+	f.StringArrayVarP(&c.Hosts, "host", "H", nil, "listen on unix://PATH, tcp://HOST:PORT or fd:// (repeat; default "+DefaultHost+")")
+	f.StringVar(&c.DataRoot, "data-root", "/var/lib/berth", "directory of images, containers and volumes")
+	f.StringVarP(&c.DataRoot, "graph", "g", "/var/lib/berth", "old name of --data-root")
+	_ = f.MarkHidden("graph")
+	f.StringVar(&c.ExecRoot, "exec-root", "/run/berth", "directory of running state, best on a tmpfs")
+	f.StringVarP(&c.Pidfile, "pidfile", "p", "/run/berth.pid", "file to write the daemon's pid to (empty for none)")
+	f.BoolVarP(&c.Debug, "debug", "D", false, "the same as --log-level debug")
+	f.StringVarP(&c.LogLevel, "log-level", "l", "info", "debug, info, warn or error")
+	f.StringVar(&c.LogFormat, "log-format", "text", "text or json")
+	f.StringVarP(&c.Group, "group", "G", "docker", "group of the unix sockets, root if there is no such group")
+	f.StringVar(&c.CORS, "api-cors-header", "", "value of Access-Control-Allow-Origin (empty: no CORS)")
+	f.StringArrayVar(&c.Labels, "label", nil, "key=value shown by GET /info (repeat)")
+	f.BoolVar(&c.AllowPlain, "allow-plain-tcp", false, "serve tcp:// without TLS: everybody who reaches the port is root on this host")
+	f.BoolVar(&c.TLS, "tls", false, "use TLS on tcp://; implied by --tlsverify")
+	f.BoolVar(&c.TLSVerify, "tlsverify", false, "use TLS on tcp:// and demand a client certificate of --tlscacert")
+	f.StringVar(&c.TLSCACert, "tlscacert", "/etc/berth/ca.pem", "certificates that may sign clients")
+	f.StringVar(&c.TLSCert, "tlscert", "/etc/berth/cert.pem", "the server's certificate")
+	f.StringVar(&c.TLSKey, "tlskey", "/etc/berth/key.pem", "the server's key")
+	f.StringVarP(&c.Bridge, "bridge", "b", "berth0", "device of the default network")
+	f.StringVar(&c.BridgeIP, "bip", "", "address of the bridge as ADDRESS/LENGTH (default: a free private subnet)")
+	f.StringVar(&c.FixedCIDR, "fixed-cidr", "", "part of the bridge's subnet to take addresses from")
+	f.StringVar(&c.Gateway, "default-gateway", "", "gateway of containers if it is not the bridge")
+	f.IntVar(&c.MTU, "mtu", 1500, "MTU of container interfaces, bytes")
+	f.BoolVar(&c.ICC, "icc", true, "let containers of the default network reach each other")
+	f.BoolVar(&c.Masquerade, "ip-masq", true, "masquerade what containers send to the outside")
+	f.StringVar(&c.HostIP, "ip", "0.0.0.0", "default address of published ports")
+	f.StringArrayVar(&c.DNS, "dns", nil, "name server of containers (repeat)")
+	f.StringArrayVar(&c.DNSSearch, "dns-search", nil, "search domain of containers (repeat)")
+	f.StringArrayVar(&c.DNSOptions, "dns-opt", nil, "resolver option of containers (repeat)")
+	f.StringVar(&c.LogDriver, "log-driver", "json-file", "default log driver: json-file or none")
+	f.Var(&c.LogOptions, "log-opt", "key=value for the log driver: max-size, max-file (repeat)")
+	f.StringVar(&c.CgroupParent, "cgroup-parent", "", "parent cgroup of containers (default /berth)")
+	f.StringArrayVar(&c.ExecOptions, "exec-opt", nil, "native.cgroupdriver=cgroupfs|systemd")
+	f.Var(&c.Ulimits, "default-ulimit", "NAME=SOFT[:HARD] for every container (repeat)")
+	f.StringVar(&c.Shim, "shim", "", "path of berth-shim (default: beside berthd)")
+	f.StringVar(&c.File, "config-file", DefaultFile, "settings as JSON, in the form of daemon.json")
+	f.BoolVarP(&c.ShowVersion, "version", "v", false, "print the version and exit")
+	return f
+}
+
+// String gives key=value items in the order of the keys.
+func (p *Pairs) String() string {
+	var items []string
+	for k, v := range *p {
+		items = append(items, k+"="+v)
+	}
+	slices.Sort(items)
+	return strings.Join(items, ",")
+}
+
+// Set adds key=value.
+func (p *Pairs) Set(s string) error {
+	key, value, ok := strings.Cut(s, "=")
+	if !ok || key == "" {
+		return fmt.Errorf("%q must be key=value", s)
+	}
+	if *p == nil {
+		*p = Pairs{}
+	}
+	(*p)[key] = value
+	return nil
+}
+
+// Type is shown in the help.
+func (p *Pairs) Type() string { return "stringArray" }
+
+// Ulimits are the default resource limits by name (setrlimit(2), lower case
+// without RLIMIT_).
+type Ulimits map[string]*units.Ulimit
+
+// String gives the limits in the form of Set.
+func (u *Ulimits) String() string {
+	var items []string
+	for _, v := range *u {
+		items = append(items, v.String())
+	}
+	slices.Sort(items)
+	return strings.Join(items, ",")
+}
+
+// Set adds NAME=SOFT[:HARD].
+func (u *Ulimits) Set(s string) error {
+	limit, err := units.ParseUlimit(s)
+	if err != nil {
+		return err
+	}
+	if *u == nil {
+		*u = Ulimits{}
+	}
+	(*u)[limit.Name] = limit
+	return nil
+}
+
+// Type is shown in the help.
+func (u *Ulimits) Type() string { return "stringArray" }
+
+// UnmarshalJSON reads daemon.json's form {"nofile": {"Name": …, "Soft": …, "Hard": …}}.
+func (u *Ulimits) UnmarshalJSON(data []byte) error {
+	var m map[string]*units.Ulimit
+	if err := json.Unmarshal(data, &m); err != nil {
+		return err
+	}
+	for name, limit := range m {
+		if limit == nil {
+			return fmt.Errorf("default-ulimits: %s has no value", name)
+		}
+		if limit.Name == "" {
+			limit.Name = name
+		}
+		if _, err := limit.GetRlimit(); err != nil {
+			return fmt.Errorf("default-ulimits: %w", err)
+		}
+	}
+	*u = m
+	return nil
+}
