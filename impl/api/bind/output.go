@@ -1,0 +1,148 @@
+package bind
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/seed-50ced230/berth/impl/stream"
+)
+
+// Kind says what a streaming operation sends.
+type Kind struct {
+	ContentType string
+	Status      int
+	// Progress: JSON lines that end with CRLF, and a failure in their midst is
+	// one more line (pull, push, build, load), as the engines of API 1.23 did.
+	Progress bool
+	// Archive: bytes that nobody waits for one by one, so packets are filled.
+	Archive bool
+}
+
+// Stream serves an operation that goes on writing after the headers.
+func Stream[P any](kind Kind, fill Parse[P], call func(context.Context, *P, stream.Output) error) Handler {
+	return serveStream(kind, fill, call, nil)
+}
+
+// StreamAs is [Stream] with every encoded *M in the shape of a version, V.
+func StreamAs[P, M, V any](kind Kind, fill Parse[P], call func(context.Context, *P, stream.Output) error, fromHub func(*M) *V) Handler {
+	return serveStream(kind, fill, call, func(v any) any {
+		if m, ok := v.(*M); ok {
+			return fromHub(m)
+		}
+		return v
+	})
+}
+
+func serveStream[P any](kind Kind, fill Parse[P], call func(context.Context, *P, stream.Output) error, shape func(any) any) Handler {
+	return func(w http.ResponseWriter, r *http.Request, path string) error {
+		p, err := parse(w, r, path, fill)
+		if err != nil {
+			return err
+		}
+		out := &output{w: w, kind: kind, shape: shape, flush: http.NewResponseController(w).Flush}
+		err = call(r.Context(), p, out)
+		switch {
+		case err == nil:
+			return told(out.end())
+		case out.started && kind.Progress:
+			return told(errors.Join(err, out.failure(err)))
+		default:
+			return err
+		}
+	}
+}
+
+// output implements stream.Output on an answer.
+type output struct {
+	w       http.ResponseWriter
+	flush   func() error
+	kind    Kind
+	shape   func(any) any // nil: values are sent as they are
+	started bool
+}
+
+func (o *output) Header() http.Header { return o.w.Header() }
+
+func (o *output) SetContentType(mediaType string) { o.kind.ContentType = mediaType }
+
+func (o *output) Started() bool { return o.started }
+
+// head sends status and headers into the server's buffer.
+func (o *output) head() {
+	if o.started {
+		return
+	}
+	o.started = true
+	if o.kind.ContentType != "" {
+		o.w.Header().Set("Content-Type", o.kind.ContentType)
+	} else {
+		// Do not let the server guess from the first bytes of a log.
+		o.w.Header()["Content-Type"] = nil
+	}
+	o.w.WriteHeader(o.kind.Status)
+}
+
+func (o *output) Begin() error {
+	if o.started {
+		return nil
+	}
+	o.head()
+	return o.send()
+}
+
+func (o *output) send() error {
+	if err := o.flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return fmt.Errorf("send to the client: %w", err)
+	}
+	return nil
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.head()
+	n, err := o.w.Write(p)
+	if err != nil {
+		return n, fmt.Errorf("send to the client: %w", err)
+	}
+	if o.kind.Archive {
+		return n, nil
+	}
+	return n, o.send()
+}
+
+func (o *output) Encode(v any) error {
+	if o.shape != nil {
+		v = o.shape(v)
+	}
+	line, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("write a value as JSON: %w", err)
+	}
+	if o.kind.Progress {
+		line = append(line, '\r')
+	}
+	_, err = o.Write(append(line, '\n'))
+	return err
+}
+
+// end finishes a stream that succeeded, if only with nothing to say.
+func (o *output) end() error {
+	if o.started {
+		return nil
+	}
+	o.head()
+	return nil
+}
+
+// failure tells the client in the stream's own form why it ends.
+func (o *output) failure(err error) error {
+	type detail struct {
+		Message string `json:"message"`
+	}
+	return o.Encode(struct {
+		Detail detail `json:"errorDetail"`
+		Error  string `json:"error"`
+	}{detail{err.Error()}, err.Error()})
+}
