@@ -19,10 +19,17 @@ package network
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"net/netip"
+	"os"
+	"path/filepath"
+	"sync"
 
 	"github.com/seed-50ced230/berth/impl/fault"
+	"github.com/seed-50ced230/berth/impl/network/firewall"
+	"github.com/seed-50ced230/berth/impl/network/hostport"
 )
 
 // Options configure a Manager. The zero value of a field asks for its default.
@@ -58,50 +65,146 @@ type Options struct {
 
 // Manager owns the networks of one engine. Its methods may be called at once
 // from many goroutines; those for one container id are run one after another.
-type Manager struct{}
+type Manager struct {
+	opts  Options
+	log   *slog.Logger
+	table *firewall.Table
+	ports hostport.Table
+	reap  *reaper
+	busy  keyedMutex // by container id
+
+	mu        sync.Mutex // guards the maps, never held over kernel I/O
+	networks  map[string]*network
+	sandboxes map[string]*Sandbox // by container id; values are never changed
+}
+
+// maxDeviceName is IFNAMSIZ without the final NUL.
+const maxDeviceName = 15
 
 // Open makes the default network's device and the nftables table, and takes
 // over the sandboxes of an earlier Manager with their addresses and ports.
 // It fails with class Unavailable where the kernel lacks nftables.
 func Open(opts Options) (*Manager, error) {
-	return nil, fault.Unimplemented("network")
+	if opts.Root == "" || opts.ExecRoot == "" {
+		return nil, errors.New("open networks: Root and ExecRoot are required")
+	}
+	if opts.Bridge == "" {
+		opts.Bridge = "berth0"
+	}
+	if len(opts.Bridge) > maxDeviceName {
+		return nil, fault.Invalid("bridge name %q is longer than %d bytes", opts.Bridge, maxDeviceName)
+	}
+	if opts.MTU == 0 {
+		opts.MTU = 1500
+	}
+	if opts.MTU < 68 || opts.MTU > 65535 { // 68: RFC 791, section 3.2
+		return nil, fault.Invalid("invalid MTU %d", opts.MTU)
+	}
+	if !opts.HostIP.IsValid() {
+		opts.HostIP = netip.IPv4Unspecified()
+	}
+	if opts.Logger == nil {
+		opts.Logger = slog.Default()
+	}
+	m := &Manager{
+		opts:      opts,
+		log:       opts.Logger,
+		table:     firewall.New(opts.Bridge),
+		reap:      newReaper(opts.Logger),
+		networks:  make(map[string]*network),
+		sandboxes: make(map[string]*Sandbox),
+	}
+	for _, dir := range []string{opts.Root, m.netnsDir(), m.stateDir()} {
+		// 0711: a container's process may pass to its own namespace file.
+		if err := os.MkdirAll(dir, 0o711); err != nil {
+			return nil, fmt.Errorf("open networks: %w", err)
+		}
+	}
+	if err := m.openNetworks(); err != nil {
+		return nil, fmt.Errorf("open networks: %w", err)
+	}
+	if err := m.restore(); err != nil {
+		m.ports.Close()
+		return nil, fmt.Errorf("open networks: %w", err)
+	}
+	return m, nil
 }
 
 // Close lets go of the ports' sockets. Namespaces, devices and rules stay.
-func (m *Manager) Close() error { return nil }
-
-// Reconcile keeps the sandboxes of the containers for which alive is true and
-// releases all others, with whatever an interrupted NewSandbox left behind.
-func (m *Manager) Reconcile(ctx context.Context, alive func(containerID string) bool) error {
-	return fault.Unimplemented("network")
+func (m *Manager) Close() error {
+	m.reap.close()
+	m.ports.Close()
+	return nil
 }
 
-// NewSandbox makes the network of a container. When it fails nothing of it
-// stays. A sandbox that the container already has is released first.
-//
-// Classes: NotFound (network, container to join), InvalidArgument, Conflict
-// (port or address taken), Unavailable (no address left), Internal.
-func (m *Manager) NewSandbox(ctx context.Context, spec SandboxSpec) (*Sandbox, error) {
-	return nil, fault.Unimplemented("network")
+// Reconcile keeps the sandboxes of the containers for which alive is true and
+// releases all others.
+func (m *Manager) Reconcile(ctx context.Context, alive func(containerID string) bool) error {
+	m.mu.Lock()
+	var gone []string
+	for id := range m.sandboxes {
+		if !alive(id) {
+			gone = append(gone, id)
+		}
+	}
+	m.mu.Unlock()
+	var errs []error
+	for _, id := range gone {
+		if err := ctx.Err(); err != nil {
+			return errors.Join(append(errs, err)...)
+		}
+		errs = append(errs, m.Release(ctx, id))
+	}
+	return errors.Join(errs...)
 }
 
 // Sandbox gives the sandbox of a container, which may be of an earlier
 // Manager; class NotFound if it has none.
 func (m *Manager) Sandbox(containerID string) (*Sandbox, error) {
-	return nil, fault.Unimplemented("network")
+	m.mu.Lock()
+	s := m.sandboxes[containerID]
+	m.mu.Unlock()
+	if s == nil {
+		return nil, fault.NotFound("container %s has no network sandbox", containerID)
+	}
+	return s.clone(), nil
 }
 
-// Release removes the container's sandbox: ports and addresses are free when
-// it returns, or as soon as the kernel has let go of the interface. It is no
-// error if there is none.
-func (m *Manager) Release(ctx context.Context, containerID string) error {
-	return fault.Unimplemented("network")
+func (m *Manager) netnsDir() string { return filepath.Join(m.opts.ExecRoot, "netns") }
+func (m *Manager) stateDir() string { return filepath.Join(m.opts.ExecRoot, "network") }
+
+// keyedMutex is one mutex per key, without a trace of keys that are not in use.
+// The zero value is ready.
+type keyedMutex struct {
+	mu   sync.Mutex
+	held map[string]*keyLock
 }
 
-// Networks lists all networks, predefined ones included, by name.
-func (m *Manager) Networks() []Network { return nil }
+type keyLock struct {
+	mu   sync.Mutex
+	refs int
+}
 
-// Network finds a network by name, id or unambiguous id prefix, in this order.
-func (m *Manager) Network(nameOrID string) (Network, error) {
-	return Network{}, fault.NotFound("network %s not found", nameOrID)
+// lock waits for the key and gives the function that unlocks it.
+func (k *keyedMutex) lock(key string) (unlock func()) {
+	k.mu.Lock()
+	l := k.held[key]
+	if l == nil {
+		if k.held == nil {
+			k.held = make(map[string]*keyLock)
+		}
+		l = &keyLock{}
+		k.held[key] = l
+	}
+	l.refs++
+	k.mu.Unlock()
+	l.mu.Lock()
+	return func() {
+		l.mu.Unlock()
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		if l.refs--; l.refs == 0 {
+			delete(k.held, key)
+		}
+	}
 }

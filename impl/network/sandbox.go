@@ -1,92 +1,317 @@
 package network
 
-import "net/netip"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strconv"
 
-// Mode is the kind of network stack that a container gets.
-type Mode string
-
-const (
-	// ModeBridge is a namespace of its own with one endpoint per network.
-	ModeBridge Mode = "bridge"
-	// ModeNone is a namespace of its own with nothing but lo.
-	ModeNone Mode = "none"
-	// ModeHost is the engine's own namespace.
-	ModeHost Mode = "host"
-	// ModeContainer is the namespace of another container.
-	ModeContainer Mode = "container"
+	"github.com/seed-50ced230/berth/impl/fault"
+	"github.com/seed-50ced230/berth/impl/network/bridge"
+	"github.com/seed-50ced230/berth/impl/network/firewall"
+	"github.com/seed-50ced230/berth/impl/network/ipam"
+	"github.com/seed-50ced230/berth/impl/network/netns"
 )
 
-// Protocol of a published port.
-type Protocol string
+// hostPrefix begins the names of the host's sides of containers' interfaces.
+const hostPrefix = "vethb"
 
-const (
-	TCP Protocol = "tcp"
-	UDP Protocol = "udp"
-)
-
-// SandboxSpec asks for the network of one run of one container.
-type SandboxSpec struct {
-	// ContainerID is the full id; a container has one sandbox at a time.
-	ContainerID string
-	Mode        Mode
-	// JoinContainer is the full id of the container whose namespace is shared;
-	// only for ModeContainer.
-	JoinContainer string
-	// Endpoints are made in this order as eth0, eth1 …; only for ModeBridge,
-	// where none means one endpoint on the network "bridge".
-	Endpoints []EndpointSpec
-	// Ports are published on the first endpoint's address; only for ModeBridge.
-	Ports []PortSpec
+// NewSandbox makes the network of a container. When it fails nothing of it
+// stays. A sandbox that the container already has is released first.
+//
+// Classes: NotFound (network, container to join), InvalidArgument, Conflict
+// (port or address taken), Unavailable (no address left), Internal.
+func (m *Manager) NewSandbox(ctx context.Context, spec SandboxSpec) (*Sandbox, error) {
+	if spec.ContainerID == "" || spec.ContainerID != filepath.Base(spec.ContainerID) {
+		return nil, fault.Invalid("invalid container id %q", spec.ContainerID)
+	}
+	if spec.Mode != ModeBridge && (len(spec.Endpoints) > 0 || len(spec.Ports) > 0) {
+		return nil, fault.Invalid("conflicting options: endpoints and published ports are for bridge networks, not for network mode %s", spec.Mode)
+	}
+	unlock := m.busy.lock(spec.ContainerID)
+	defer unlock()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if err := m.release(spec.ContainerID); err != nil {
+		return nil, fmt.Errorf("release the earlier sandbox of %s: %w", spec.ContainerID, err)
+	}
+	s := &Sandbox{ID: newID(), ContainerID: spec.ContainerID, Mode: spec.Mode}
+	var undo undoStack
+	var err error
+	switch spec.Mode {
+	case ModeBridge:
+		err = m.buildBridged(s, spec, &undo)
+	case ModeNone:
+		s.Endpoints = []Endpoint{m.placeIn(NameNone)}
+		s.Key = m.netnsPath(s.ID)
+		err = netns.Create(s.Key, func() error { return bridge.Loopback(false) })
+		undo.push(func() error { return netns.Remove(s.Key) })
+	case ModeHost:
+		s.Endpoints = []Endpoint{m.placeIn(NameHost)}
+	case ModeContainer:
+		err = m.join(s, spec.JoinContainer)
+	default:
+		err = fault.Invalid("invalid network mode %q", spec.Mode)
+	}
+	if err == nil {
+		err = m.save(s)
+	}
+	if err != nil {
+		if undoErr := undo.run(); undoErr != nil {
+			m.log.Error("undo of a failed sandbox is incomplete", "container", spec.ContainerID, "err", undoErr)
+		}
+		return nil, err
+	}
+	m.mu.Lock()
+	m.sandboxes[s.ContainerID] = s
+	m.mu.Unlock()
+	return s.clone(), nil
 }
 
-// EndpointSpec asks for an interface on a network.
-type EndpointSpec struct {
-	// Network is a name, id or unambiguous id prefix.
-	Network string
-	// IPv4 asks for this address; zero takes the lowest free one.
-	IPv4 netip.Addr
-	// MAC asks for this hardware address; nil derives 02:42 plus the address.
-	MAC     HardwareAddr
-	Aliases []string
+// buildBridged makes namespace, endpoints and ports.
+func (m *Manager) buildBridged(s *Sandbox, spec SandboxSpec, undo *undoStack) error {
+	wanted := spec.Endpoints
+	if len(wanted) == 0 {
+		wanted = []EndpointSpec{{Network: NameBridge}}
+	}
+	networks := make([]*network, len(wanted))
+	for i, w := range wanted {
+		n, err := m.bridgeNetwork(w.Network)
+		if err != nil {
+			return err
+		}
+		networks[i] = n
+		e, err := m.place(n, w, "eth"+strconv.Itoa(i))
+		if err != nil {
+			return err
+		}
+		s.Endpoints = append(s.Endpoints, e)
+		// Until the kernel has seen the interface go, the address is not free;
+		// an interface that was never made is gone at once.
+		undo.push(func() error { m.reap.add(e.HostInterface, n.pool, e.IPv4.Addr()); return nil })
+	}
+	if err := m.reserve(s, spec, undo); err != nil {
+		return err
+	}
+	s.Key = m.netnsPath(s.ID)
+	host, err := bridge.OpenHost()
+	if err != nil {
+		return err
+	}
+	defer host.Close()
+	undo.push(func() error { return netns.Remove(s.Key) })
+	err = netns.Create(s.Key, func() error {
+		if err := bridge.Loopback(false); err != nil {
+			return err
+		}
+		for i, e := range s.Endpoints {
+			port := bridge.Port{HostName: e.HostInterface, Name: e.Interface, MAC: []byte(e.MAC), Address: e.IPv4}
+			if i == 0 {
+				port.Gateway = e.IPv4Gateway
+			}
+			if err := networks[i].bridge.Attach(host, port); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fault.Internal("make the network of container %s: %w", s.ContainerID, err)
+	}
+	forwards := s.forwards()
+	if err := m.table.Add(forwards); err != nil {
+		return fault.Internal("make the network of container %s: %w", s.ContainerID, err)
+	}
+	undo.push(func() error { return m.table.Remove(forwards) })
+	m.cutFlows(s, false)
+	return nil
 }
 
-// PortSpec asks for a published port.
-type PortSpec struct {
-	Proto         Protocol
-	ContainerPort uint16
-	// HostIP limits the publication to one address of the host; zero is the
-	// engine's default binding address (0.0.0.0 unless configured).
-	HostIP netip.Addr
-	// HostPort 0 takes a random free port from HostPortEnd's range or, without
-	// one, from the kernel's net.ipv4.ip_local_port_range.
-	HostPort uint16
-	// HostPortEnd, when greater than HostPort, makes HostPort–HostPortEnd a
-	// range from which the first free port is taken.
-	HostPortEnd uint16
+// bridgeNetwork finds a network that can have endpoints.
+func (m *Manager) bridgeNetwork(nameOrID string) (*network, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n, err := m.find(nameOrID)
+	if err != nil {
+		return nil, err
+	}
+	if n.bridge == nil {
+		return nil, fault.Invalid("container cannot be connected to network %s: it is a mode of its own", n.def.Name)
+	}
+	return n, nil
 }
 
-// Port is a published port: PortSpec with the choice made.
-type Port struct {
-	Proto         Protocol
-	ContainerPort uint16
-	HostIP        netip.Addr
-	HostPort      uint16
+// place takes an endpoint's address.
+func (m *Manager) place(n *network, w EndpointSpec, name string) (Endpoint, error) {
+	e := Endpoint{NetworkID: n.def.ID, NetworkName: n.def.Name, EndpointID: newID(), Interface: name,
+		IPv4Gateway: n.gateway, Aliases: slices.Clone(w.Aliases), MAC: slices.Clone(w.MAC)}
+	e.HostInterface = hostPrefix + e.EndpointID[:8]
+	if len(e.MAC) != 0 && (len(e.MAC) != 6 || e.MAC[0]&1 != 0) {
+		return Endpoint{}, fault.Invalid("invalid MAC address %s: not a unicast Ethernet address", e.MAC)
+	}
+	addr := w.IPv4
+	var err error
+	if addr.IsValid() {
+		err = n.pool.TakeAddr(addr)
+	} else {
+		addr, err = n.pool.Take()
+	}
+	if err != nil {
+		return Endpoint{}, err
+	}
+	if len(e.MAC) == 0 {
+		if e.MAC, err = ipam.MAC(addr); err != nil {
+			n.pool.Give(addr)
+			return Endpoint{}, err
+		}
+	}
+	e.IPv4 = netip.PrefixFrom(addr, n.pool.Subnet().Bits())
+	return e, nil
 }
 
-// Sandbox is a snapshot of a container's network while it runs.
-type Sandbox struct {
-	// ID is 64 lower-case hex digits (SandboxID of container inspect).
-	ID          string
-	ContainerID string
-	Mode        Mode
-	// JoinContainer is set for ModeContainer.
-	JoinContainer string
-	// Key is the path of the network namespace: a bind mount below ExecRoot to
-	// be opened for setns(2) or given to the runtime. Empty for ModeHost.
-	Key string
-	// Endpoints in the order of the spec. ModeHost and ModeNone have one that
-	// has ids only; ModeContainer has none.
-	Endpoints []Endpoint
-	// Ports in the order of the spec.
-	Ports []Port
+// reserve takes the host's ports.
+func (m *Manager) reserve(s *Sandbox, spec SandboxSpec, undo *undoStack) error {
+	for _, p := range spec.Ports {
+		if p.Proto != TCP && p.Proto != UDP {
+			return fault.Invalid("invalid protocol %q of port %d", p.Proto, p.ContainerPort)
+		}
+		if p.ContainerPort == 0 {
+			return fault.Invalid("invalid container port 0")
+		}
+		ip := p.HostIP
+		if !ip.IsValid() {
+			ip = m.opts.HostIP
+		}
+		ip = ip.Unmap()
+		if !ip.Is4() {
+			return fault.Invalid("publish port %d on %s: only IPv4 addresses can be bound", p.ContainerPort, ip)
+		}
+		key, err := m.ports.Reserve(string(p.Proto), ip, p.HostPort, p.HostPortEnd)
+		if err != nil {
+			return withPrefix(err, "driver failed programming external connectivity on endpoint %s (%s)",
+				spec.ContainerName, s.Endpoints[0].EndpointID)
+		}
+		undo.push(func() error { m.ports.Release(key); return nil })
+		s.Ports = append(s.Ports, Port{Proto: p.Proto, ContainerPort: p.ContainerPort, HostIP: ip, HostPort: key.Port})
+	}
+	return nil
+}
+
+// withPrefix puts words before an error's text and keeps its class.
+func withPrefix(err error, format string, args ...any) error {
+	return fmt.Errorf(format+": %w", append(args, err)...)
+}
+
+// join shares the namespace of a container that has a sandbox.
+func (m *Manager) join(s *Sandbox, target string) error {
+	m.mu.Lock()
+	other := m.sandboxes[target]
+	m.mu.Unlock()
+	if other == nil {
+		return fault.Conflict("cannot join network of a non running container: %s", target)
+	}
+	s.JoinContainer, s.Key = target, other.Key
+	return nil
+}
+
+// placeIn is the endpoint in the networks host and none, which have no devices.
+func (m *Manager) placeIn(name string) Endpoint {
+	e := Endpoint{NetworkName: name, EndpointID: newID()}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for id, n := range m.networks {
+		if n.def.Name == name {
+			e.NetworkID = id
+		}
+	}
+	return e
+}
+
+// Release removes the container's sandbox: its ports are free when it returns,
+// its addresses as soon as the kernel has let go of the interface. It is no
+// error if there is none. It goes on after an error and reports all of them.
+func (m *Manager) Release(ctx context.Context, containerID string) error {
+	unlock := m.busy.lock(containerID)
+	defer unlock()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return m.release(containerID)
+}
+
+// release needs the container's lock.
+func (m *Manager) release(containerID string) error {
+	m.mu.Lock()
+	s := m.sandboxes[containerID]
+	networks := make([]*network, 0, 1)
+	if s != nil {
+		for _, e := range s.Endpoints {
+			networks = append(networks, m.networks[e.NetworkID])
+		}
+	}
+	m.mu.Unlock()
+	if s == nil {
+		return nil
+	}
+	var errs []error
+	errs = append(errs, m.table.Remove(s.forwards()))
+	m.cutFlows(s, true)
+	if s.Mode == ModeBridge || s.Mode == ModeNone {
+		errs = append(errs, netns.Remove(s.Key))
+	}
+	errs = append(errs, m.forget(containerID))
+	for _, key := range s.portKeys() {
+		m.ports.Release(key)
+	}
+	for i, e := range s.Endpoints {
+		if n := networks[i]; n != nil && n.pool != nil {
+			m.reap.add(e.HostInterface, n.pool, e.IPv4.Addr())
+		}
+	}
+	m.mu.Lock()
+	delete(m.sandboxes, containerID)
+	m.mu.Unlock()
+	return errors.Join(errs...)
+}
+
+func (m *Manager) netnsPath(sandboxID string) string {
+	return filepath.Join(m.netnsDir(), sandboxID[:12])
+}
+
+// forwards are the sandbox's ports as the nftables table has them.
+func (s *Sandbox) forwards() []firewall.Forward {
+	if len(s.Ports) == 0 {
+		return nil
+	}
+	to := s.Endpoints[0].IPv4.Addr()
+	list := make([]firewall.Forward, len(s.Ports))
+	for i, p := range s.Ports {
+		list[i] = firewall.Forward{Proto: string(p.Proto), Host: netip.AddrPortFrom(p.HostIP, p.HostPort),
+			To: netip.AddrPortFrom(to, p.ContainerPort)}
+	}
+	return list
+}
+
+func (s *Sandbox) clone() *Sandbox {
+	c := *s
+	c.Endpoints = slices.Clone(s.Endpoints)
+	c.Ports = slices.Clone(s.Ports)
+	return &c
+}
+
+// undoStack runs what was pushed, last first.
+type undoStack []func() error
+
+func (u *undoStack) push(fn func() error) { *u = append(*u, fn) }
+
+func (u *undoStack) run() error {
+	var errs []error
+	for _, fn := range slices.Backward(*u) {
+		errs = append(errs, fn())
+	}
+	return errors.Join(errs...)
 }

@@ -1,0 +1,247 @@
+// Package firewall keeps the engine's nftables table: translation of published
+// ports, masquerading, and what may be forwarded to a bridge.
+//
+// The table, of family ip, belongs to one engine alone and holds:
+//
+//	map ports-any   proto . port          : address . port   published on every address
+//	map ports-addr  address . proto . port: address . port   published on one address
+//	set masquerade  subnets whose outgoing packets get the host's address
+//	map to, from, after  device : verdict                     one chain each per network
+//
+//	chain guard      prerouting  raw     from a bridge: nothing for or from 127.0.0.0/8
+//	chain publish    prerouting  dstnat  for a local address: look up ports-addr, ports-any
+//	chain publish-local  output  dstnat  the same for the host's own packets
+//	chain forward    forward     filter  to a bridge: replies, published, neighbours; else drop
+//	chain outbound   postrouting srcnat  masquerading
+//
+// So a published port costs one map element, and a packet costs a few hash
+// look-ups, however many ports and networks there are.
+//
+// Why guard: 127.0.0.1 as address of a published port needs route_localnet on
+// the bridge, which by itself would let containers reach whatever listens on
+// the host's loopback.
+package firewall
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/binaryutil"
+	"golang.org/x/sys/unix"
+
+	"github.com/seed-50ced230/berth/impl/fault"
+)
+
+// Network is a bridge as the table needs to know it.
+type Network struct {
+	Device     string
+	Subnet     netip.Prefix
+	Masquerade bool
+	// Isolate keeps the network's containers from each other but for published
+	// ports. Frames inside a bridge do not pass here: the bridge's ports must be
+	// isolated too.
+	Isolate bool
+}
+
+// Forward is a published port.
+type Forward struct {
+	// Proto is "tcp" or "udp".
+	Proto string
+	// Host is the address and port of the host; address 0.0.0.0 is any.
+	Host netip.AddrPort
+	// To is the container's.
+	To netip.AddrPort
+}
+
+// Table is an engine's table. Its methods may be called at once.
+type Table struct {
+	table               *nftables.Table
+	portsAny, portsAddr *nftables.Set
+
+	rebuild sync.Mutex
+}
+
+// New names a table; it touches nothing yet. name must be a device name.
+func New(name string) *Table {
+	t := &Table{table: &nftables.Table{Name: name, Family: nftables.TableFamilyIPv4}}
+	target := nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeInetService)
+	t.portsAny = &nftables.Set{Table: t.table, Name: "ports-any", IsMap: true, Concatenation: true,
+		KeyType:  nftables.MustConcatSetType(nftables.TypeInetProto, nftables.TypeInetService),
+		DataType: target, KeyByteOrder: binaryutil.BigEndian}
+	t.portsAddr = &nftables.Set{Table: t.table, Name: "ports-addr", IsMap: true, Concatenation: true,
+		KeyType:  nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeInetProto, nftables.TypeInetService),
+		DataType: target, KeyByteOrder: binaryutil.BigEndian}
+	return t
+}
+
+// elementsPerMessage keeps an attribute below netlink's 64 KiB.
+const elementsPerMessage = 400
+
+// Install puts the table in place with these networks and ports in one
+// transaction, in the place of whatever a table of this name held. Connections
+// that are established go on. Class Unavailable if the kernel lacks nftables
+// or the process may not use it.
+func (t *Table) Install(networks []Network, forwards []Forward) error {
+	t.rebuild.Lock()
+	defer t.rebuild.Unlock()
+	conn, err := nftables.New()
+	if err != nil {
+		return fault.Unavailable("the kernel offers no nftables, which published ports and masquerading need: %w", err)
+	}
+	conn.AddTable(t.table) // so that the deletion cannot fail
+	conn.DelTable(t.table)
+	conn.AddTable(t.table)
+	if err := t.rules(conn, networks); err != nil {
+		return fmt.Errorf("build nftables table %s: %w", t.table.Name, err)
+	}
+	if err := t.elements(conn.SetAddElements, forwards); err != nil {
+		return fmt.Errorf("build nftables table %s: %w", t.table.Name, err)
+	}
+	if err := conn.Flush(); err != nil {
+		return fault.Unavailable("cannot install the nftables table %s, which published ports and masquerading need (is nf_tables in the kernel, and nft_fib, nft_nat, nft_masq, nft_ct?): %w", t.table.Name, err)
+	}
+	return nil
+}
+
+// Uninstall removes the table; one that does not exist is no error.
+func (t *Table) Uninstall() error {
+	conn, err := nftables.New()
+	if err != nil {
+		return fmt.Errorf("remove nftables table: %w", err)
+	}
+	conn.DelTable(t.table)
+	if err := conn.Flush(); err != nil && !errors.Is(err, unix.ENOENT) {
+		return fmt.Errorf("remove nftables table %s: %w", t.table.Name, err)
+	}
+	return nil
+}
+
+// Add publishes ports, all or none.
+func (t *Table) Add(forwards []Forward) error {
+	if len(forwards) == 0 {
+		return nil
+	}
+	conn, err := nftables.New()
+	if err != nil {
+		return fmt.Errorf("publish ports: %w", err)
+	}
+	if err := t.elements(conn.SetAddElements, forwards); err != nil {
+		return fmt.Errorf("publish ports: %w", err)
+	}
+	if err := conn.Flush(); err != nil {
+		return fmt.Errorf("publish ports in nftables table %s: %w", t.table.Name, err)
+	}
+	return nil
+}
+
+// Remove takes publications back. Ones that are not there (someone may have
+// flushed the ruleset) are no error.
+func (t *Table) Remove(forwards []Forward) error {
+	if len(forwards) == 0 {
+		return nil
+	}
+	err := t.remove(forwards)
+	if !errors.Is(err, unix.ENOENT) {
+		return err
+	}
+	// A transaction fails as a whole, so take the ones that exist one by one.
+	var errs []error
+	for i := range forwards {
+		if err := t.remove(forwards[i : i+1]); err != nil && !errors.Is(err, unix.ENOENT) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (t *Table) remove(forwards []Forward) error {
+	conn, err := nftables.New()
+	if err != nil {
+		return fmt.Errorf("withdraw ports: %w", err)
+	}
+	if err := t.elements(conn.SetDeleteElements, forwards); err != nil {
+		return fmt.Errorf("withdraw ports: %w", err)
+	}
+	if err := conn.Flush(); err != nil {
+		return fmt.Errorf("withdraw ports from nftables table %s: %w", t.table.Name, err)
+	}
+	return nil
+}
+
+// Count gives the number of published ports in the kernel.
+func (t *Table) Count() (int, error) {
+	conn, err := nftables.New()
+	if err != nil {
+		return 0, fmt.Errorf("count published ports: %w", err)
+	}
+	n := 0
+	for _, set := range []*nftables.Set{t.portsAny, t.portsAddr} {
+		elements, err := conn.GetSetElements(set)
+		if err != nil {
+			return 0, fmt.Errorf("count published ports: %w", err)
+		}
+		n += len(elements)
+	}
+	return n, nil
+}
+
+// Present tells whether the table is in the kernel.
+func (t *Table) Present() (bool, error) {
+	conn, err := nftables.New()
+	if err != nil {
+		return false, fmt.Errorf("look for nftables table: %w", err)
+	}
+	tables, err := conn.ListTablesOfFamily(t.table.Family)
+	if err != nil {
+		return false, fmt.Errorf("list nftables tables: %w", err)
+	}
+	for _, other := range tables {
+		if other.Name == t.table.Name {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// elements passes the maps' elements for forwards to put in chunks.
+func (t *Table) elements(put func(*nftables.Set, []nftables.SetElement) error, forwards []Forward) error {
+	var anyAddr, oneAddr []nftables.SetElement
+	for _, f := range forwards {
+		if !f.Host.Addr().Is4() || !f.To.Addr().Is4() {
+			return fmt.Errorf("publish %s to %s: not IPv4", f.Host, f.To)
+		}
+		var proto byte
+		switch f.Proto {
+		case "tcp":
+			proto = unix.IPPROTO_TCP
+		case "udp":
+			proto = unix.IPPROTO_UDP
+		default:
+			return fmt.Errorf("publish %s: protocol %q", f.Host, f.Proto)
+		}
+		// Fields of a concatenation are padded to four bytes each.
+		key := []byte{proto, 0, 0, 0, byte(f.Host.Port() >> 8), byte(f.Host.Port()), 0, 0}
+		val := append(f.To.Addr().AsSlice(), byte(f.To.Port()>>8), byte(f.To.Port()), 0, 0)
+		if f.Host.Addr().IsUnspecified() {
+			anyAddr = append(anyAddr, nftables.SetElement{Key: key, Val: val})
+		} else {
+			oneAddr = append(oneAddr, nftables.SetElement{Key: append(f.Host.Addr().AsSlice(), key...), Val: val})
+		}
+	}
+	for _, part := range []struct {
+		set      *nftables.Set
+		elements []nftables.SetElement
+	}{{t.portsAny, anyAddr}, {t.portsAddr, oneAddr}} {
+		for len(part.elements) > 0 {
+			n := min(len(part.elements), elementsPerMessage)
+			if err := put(part.set, part.elements[:n]); err != nil {
+				return err
+			}
+			part.elements = part.elements[n:]
+		}
+	}
+	return nil
+}

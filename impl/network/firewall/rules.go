@@ -1,0 +1,208 @@
+package firewall
+
+import (
+	"net/netip"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/binaryutil"
+	"github.com/google/nftables/expr"
+	"golang.org/x/sys/unix"
+)
+
+// Registers: 1 is the 16-byte register whose four words are 8, 9, 10, 11
+// (include/uapi/linux/netfilter/nf_tables.h); a concatenation fills the words
+// in turn.
+const (
+	reg  = 1
+	word = 8
+)
+
+// ipsDstNAT is IPS_DST_NAT: the connection's destination was translated
+// (include/uapi/linux/netfilter/nf_conntrack_common.h).
+const ipsDstNAT = 1 << 5
+
+// rules adds the sets, chains and rules of the package's description to a
+// transaction.
+func (t *Table) rules(conn *nftables.Conn, networks []Network) error {
+	devices := func(name string) *nftables.Set {
+		return &nftables.Set{Table: t.table, Name: name, IsMap: true, KeyType: nftables.TypeIFName,
+			DataType: nftables.TypeVerdict, KeyByteOrder: binaryutil.NativeEndian}
+	}
+	to, from, after := devices("to"), devices("from"), devices("after")
+	masquerade := &nftables.Set{Table: t.table, Name: "masquerade", Interval: true,
+		KeyType: nftables.TypeIPAddr, KeyByteOrder: binaryutil.BigEndian}
+	for _, set := range []*nftables.Set{t.portsAny, t.portsAddr, to, from, after, masquerade} {
+		if err := conn.AddSet(set, nil); err != nil {
+			return err
+		}
+	}
+
+	guard := t.base(conn, "guard", nftables.ChainTypeFilter, nftables.ChainHookPrerouting, nftables.ChainPriorityRaw)
+	publish := t.base(conn, "publish", nftables.ChainTypeNAT, nftables.ChainHookPrerouting, nftables.ChainPriorityNATDest)
+	local := t.base(conn, "publish-local", nftables.ChainTypeNAT, nftables.ChainHookOutput, nftables.ChainPriorityNATDest)
+	forward := t.base(conn, "forward", nftables.ChainTypeFilter, nftables.ChainHookForward, nftables.ChainPriorityFilter)
+	outbound := t.base(conn, "outbound", nftables.ChainTypeNAT, nftables.ChainHookPostrouting, nftables.ChainPriorityNATSource)
+
+	t.rule(conn, guard, byDevice(expr.MetaKeyIIFNAME, from))
+	for _, chain := range []*nftables.Chain{publish, local} {
+		t.rule(conn, chain, destinationLocal(), t.translate(t.portsAddr, true))
+		t.rule(conn, chain, destinationLocal(), t.translate(t.portsAny, false))
+	}
+	t.rule(conn, forward, byDevice(expr.MetaKeyOIFNAME, to))
+	t.rule(conn, outbound, byDevice(expr.MetaKeyOIFNAME, after))
+	t.rule(conn, outbound,
+		[]expr.Any{sourceAddress(), &expr.Lookup{SourceRegister: reg, SetName: masquerade.Name, SetID: masquerade.ID}, &expr.Masq{}})
+
+	for _, n := range networks {
+		if err := t.network(conn, n, to, from, after, masquerade); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// network adds the chains and elements of one network.
+func (t *Table) network(conn *nftables.Conn, n Network, to, from, after, masquerade *nftables.Set) error {
+	chain := func(prefix string, m *nftables.Set) (*nftables.Chain, error) {
+		c := conn.AddChain(&nftables.Chain{Name: prefix + n.Device, Table: t.table})
+		return c, conn.SetAddElements(m, []nftables.SetElement{{Key: deviceName(n.Device),
+			VerdictData: &expr.Verdict{Kind: expr.VerdictGoto, Chain: c.Name}}})
+	}
+	fromDevice, err := chain("from-", from)
+	if err != nil {
+		return err
+	}
+	loopback := netip.MustParsePrefix("127.0.0.0/8")
+	t.rule(conn, fromDevice, within(destinationAddress(), loopback), verdict(expr.VerdictDrop))
+	t.rule(conn, fromDevice, within(sourceAddress(), loopback), verdict(expr.VerdictDrop))
+
+	toDevice, err := chain("to-", to)
+	if err != nil {
+		return err
+	}
+	t.rule(conn, toDevice, connection(expr.CtKeySTATE, expr.CtStateBitESTABLISHED|expr.CtStateBitRELATED), verdict(expr.VerdictAccept))
+	t.rule(conn, toDevice, connection(expr.CtKeySTATUS, ipsDstNAT), verdict(expr.VerdictAccept))
+	if !n.Isolate {
+		t.rule(conn, toDevice, device(expr.MetaKeyIIFNAME, n.Device), verdict(expr.VerdictAccept))
+	}
+	t.rule(conn, toDevice, verdict(expr.VerdictDrop))
+
+	// To a container from the host's loopback, or from a neighbour (or itself)
+	// by way of a published port: the answer must come back through the host.
+	afterDevice, err := chain("after-", after)
+	if err != nil {
+		return err
+	}
+	t.rule(conn, afterDevice, within(sourceAddress(), loopback), []expr.Any{&expr.Masq{}})
+	t.rule(conn, afterDevice, within(sourceAddress(), n.Subnet), connection(expr.CtKeySTATUS, ipsDstNAT), []expr.Any{&expr.Masq{}})
+
+	if n.Masquerade {
+		first, last := n.Subnet.Masked().Addr(), lastAddr(n.Subnet)
+		elements := []nftables.SetElement{{Key: first.AsSlice()}}
+		if end := last.Next(); end.IsValid() {
+			elements = append(elements, nftables.SetElement{Key: end.AsSlice(), IntervalEnd: true})
+		}
+		return conn.SetAddElements(masquerade, elements)
+	}
+	return nil
+}
+
+func (t *Table) base(conn *nftables.Conn, name string, kind nftables.ChainType, hook *nftables.ChainHook, prio *nftables.ChainPriority) *nftables.Chain {
+	return conn.AddChain(&nftables.Chain{Name: name, Table: t.table, Type: kind, Hooknum: hook, Priority: prio})
+}
+
+func (t *Table) rule(conn *nftables.Conn, chain *nftables.Chain, parts ...[]expr.Any) {
+	var exprs []expr.Any
+	for _, p := range parts {
+		exprs = append(exprs, p...)
+	}
+	conn.AddRule(&nftables.Rule{Table: t.table, Chain: chain, Exprs: exprs})
+}
+
+// byDevice is "[io]ifname vmap @m".
+func byDevice(key expr.MetaKey, m *nftables.Set) []expr.Any {
+	return []expr.Any{
+		&expr.Meta{Key: key, Register: reg},
+		&expr.Lookup{SourceRegister: reg, SetName: m.Name, SetID: m.ID, IsDestRegSet: true},
+	}
+}
+
+// device is "[io]ifname name".
+func device(key expr.MetaKey, name string) []expr.Any {
+	return []expr.Any{
+		&expr.Meta{Key: key, Register: reg},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: reg, Data: deviceName(name)},
+	}
+}
+
+// destinationLocal is "fib daddr type local".
+func destinationLocal() []expr.Any {
+	return []expr.Any{
+		&expr.Fib{Register: reg, FlagDADDR: true, ResultADDRTYPE: true},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: reg, Data: binaryutil.NativeEndian.PutUint32(unix.RTN_LOCAL)},
+	}
+}
+
+// translate is "dnat ip to [ip daddr .] meta l4proto . th dport map @m".
+func (t *Table) translate(m *nftables.Set, withAddress bool) []expr.Any {
+	var exprs []expr.Any
+	next := uint32(word)
+	if withAddress {
+		exprs = append(exprs, destinationAddress())
+		next++
+	}
+	return append(exprs,
+		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: next},
+		&expr.Payload{DestRegister: next + 1, Base: expr.PayloadBaseTransportHeader, Offset: 2, Len: 2},
+		&expr.Lookup{SourceRegister: reg, DestRegister: reg, IsDestRegSet: true, SetName: m.Name, SetID: m.ID},
+		&expr.NAT{Type: expr.NATTypeDestNAT, Family: unix.NFPROTO_IPV4, RegAddrMin: reg, RegProtoMin: word + 1},
+	)
+}
+
+func sourceAddress() *expr.Payload {
+	return &expr.Payload{DestRegister: reg, Base: expr.PayloadBaseNetworkHeader, Offset: 12, Len: 4}
+}
+
+func destinationAddress() *expr.Payload {
+	return &expr.Payload{DestRegister: reg, Base: expr.PayloadBaseNetworkHeader, Offset: 16, Len: 4}
+}
+
+// within is "ip [sd]addr prefix".
+func within(load *expr.Payload, prefix netip.Prefix) []expr.Any {
+	mask := make([]byte, 4)
+	for i := range prefix.Bits() {
+		mask[i/8] |= 1 << (7 - i%8)
+	}
+	return []expr.Any{
+		load,
+		&expr.Bitwise{SourceRegister: reg, DestRegister: reg, Len: 4, Mask: mask, Xor: make([]byte, 4)},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: reg, Data: prefix.Masked().Addr().AsSlice()},
+	}
+}
+
+// connection is "ct state|status bits".
+func connection(key expr.CtKey, bits uint32) []expr.Any {
+	return []expr.Any{
+		&expr.Ct{Key: key, Register: reg},
+		&expr.Bitwise{SourceRegister: reg, DestRegister: reg, Len: 4,
+			Mask: binaryutil.NativeEndian.PutUint32(bits), Xor: make([]byte, 4)},
+		&expr.Cmp{Op: expr.CmpOpNeq, Register: reg, Data: make([]byte, 4)},
+	}
+}
+
+func verdict(kind expr.VerdictKind) []expr.Any { return []expr.Any{&expr.Verdict{Kind: kind}} }
+
+func deviceName(name string) []byte {
+	b := make([]byte, unix.IFNAMSIZ)
+	copy(b, name)
+	return b
+}
+
+func lastAddr(p netip.Prefix) netip.Addr {
+	b := p.Masked().Addr().AsSlice()
+	for i := p.Bits(); i < len(b)*8; i++ {
+		b[i/8] |= 1 << (7 - i%8)
+	}
+	a, _ := netip.AddrFromSlice(b)
+	return a
+}

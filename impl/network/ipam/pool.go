@@ -1,0 +1,147 @@
+// Package ipam hands out the addresses of a subnet, and chooses subnets that
+// the host does not use.
+package ipam
+
+import (
+	"fmt"
+	"net/netip"
+	"sync"
+
+	"github.com/seed-50ced230/berth/impl/fault"
+)
+
+// Pool hands out the addresses of one subnet, the lowest free one first. The
+// subnet's first and last address are never handed out.
+type Pool struct {
+	subnet netip.Prefix
+	span   netip.Prefix // where addresses without a wish come from
+
+	mu   sync.Mutex
+	used map[netip.Addr]struct{}
+	low  netip.Addr // every address of span below it is used
+}
+
+// NewPool makes a pool of subnet. Addresses that are not asked for by value
+// come from span, a part of subnet; the zero Prefix means all of it.
+func NewPool(subnet, span netip.Prefix) (*Pool, error) {
+	subnet = subnet.Masked()
+	if !subnet.IsValid() {
+		return nil, fault.Invalid("invalid subnet")
+	}
+	if !span.IsValid() {
+		span = subnet
+	}
+	span = span.Masked()
+	if span.Bits() < subnet.Bits() || !subnet.Contains(span.Addr()) {
+		return nil, fault.Invalid("address range %s is not in subnet %s", span, subnet)
+	}
+	p := &Pool{subnet: subnet, span: span, used: make(map[netip.Addr]struct{}), low: span.Addr()}
+	p.used[subnet.Addr()] = struct{}{}
+	if subnet.Addr().Is4() && subnet.Bits() < 31 {
+		p.used[Last(subnet)] = struct{}{}
+	}
+	return p, nil
+}
+
+// Subnet gives the pool's subnet.
+func (p *Pool) Subnet() netip.Prefix { return p.subnet }
+
+// Take gives the lowest free address; class Unavailable if none is left.
+func (p *Pool) Take() (netip.Addr, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for a := p.low; p.span.Contains(a); a = a.Next() {
+		if _, taken := p.used[a]; !taken {
+			p.used[a] = struct{}{}
+			p.low = a.Next()
+			return a, nil
+		}
+	}
+	// Next of the last address of all is the zero Addr, which no span contains.
+	return netip.Addr{}, fault.Unavailable("no available IPv4 addresses on this network's address pools: %s", p.span)
+}
+
+// TakeAddr takes one address: class Conflict if it is taken, InvalidArgument
+// if it is not of the subnet.
+func (p *Pool) TakeAddr(a netip.Addr) error {
+	if !p.subnet.Contains(a) {
+		return fault.Invalid("Invalid address %s: It does not belong to any of this network's subnets", a)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, taken := p.used[a]; taken {
+		return fault.Conflict("Address already in use")
+	}
+	p.used[a] = struct{}{}
+	return nil
+}
+
+// Give returns an address to the pool.
+func (p *Pool) Give(a netip.Addr) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, taken := p.used[a]; !taken {
+		return
+	}
+	delete(p.used, a)
+	if p.span.Contains(a) && a.Less(p.low) {
+		p.low = a
+	}
+}
+
+// Used gives the number of addresses that cannot be taken.
+func (p *Pool) Used() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.used)
+}
+
+// Last gives the last address of a prefix (for IPv4 the broadcast address).
+func Last(p netip.Prefix) netip.Addr {
+	b := p.Masked().Addr().AsSlice()
+	for i := p.Bits(); i < len(b)*8; i++ {
+		b[i/8] |= 1 << (7 - i%8)
+	}
+	a, _ := netip.AddrFromSlice(b)
+	return a
+}
+
+// First gives the first address of a prefix that a host can have.
+func First(p netip.Prefix) netip.Addr { return p.Masked().Addr().Next() }
+
+// Choose gives the first of the default pools that overlaps none of taken:
+// 172.17.0.0/16 … 172.31.0.0/16, then 192.168.0.0/20 … 192.168.240.0/20.
+// Class Unavailable if all are taken.
+func Choose(taken []netip.Prefix) (netip.Prefix, error) {
+	for i := 17; i <= 31; i++ {
+		if p := netip.PrefixFrom(netip.AddrFrom4([4]byte{172, byte(i), 0, 0}), 16); free(p, taken) {
+			return p, nil
+		}
+	}
+	for i := 0; i < 256; i += 16 {
+		if p := netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 168, byte(i), 0}), 20); free(p, taken) {
+			return p, nil
+		}
+	}
+	return netip.Prefix{}, fault.Unavailable("could not find an available, non-overlapping IPv4 address pool among the defaults to assign to the network")
+}
+
+func free(p netip.Prefix, taken []netip.Prefix) bool {
+	for _, t := range taken {
+		if p.Overlaps(t) {
+			return false
+		}
+	}
+	return true
+}
+
+// MAC derives the hardware address of an IPv4 address: 02:42 (locally
+// administered) and the address. A successor on the same address then has the
+// same hardware address, so that neighbours' caches stay right.
+func MAC(a netip.Addr) ([]byte, error) {
+	if !a.Is4() {
+		return nil, fmt.Errorf("derive hardware address: %s is not IPv4", a)
+	}
+	b := a.As4()
+	return []byte{0x02, 0x42, b[0], b[1], b[2], b[3]}, nil
+}

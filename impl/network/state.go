@@ -1,0 +1,228 @@
+package network
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/containerd/errdefs"
+
+	"github.com/seed-50ced230/berth/impl/network/bridge"
+	"github.com/seed-50ced230/berth/impl/network/firewall"
+	"github.com/seed-50ced230/berth/impl/network/hostport"
+	"github.com/seed-50ced230/berth/impl/network/netns"
+)
+
+// sandboxFile is ExecRoot/network/<container id>.json. It is written when the
+// sandbox is complete and removed when it is gone, so whatever the kernel has
+// and no file tells of is a leftover of an interruption.
+type sandboxFile struct {
+	Version int     `json:"version"`
+	Sandbox Sandbox `json:"sandbox"`
+}
+
+const sandboxVersion = 1
+
+func (m *Manager) statePath(containerID string) string {
+	return filepath.Join(m.stateDir(), containerID+".json")
+}
+
+func (m *Manager) save(s *Sandbox) error {
+	text, err := json.Marshal(sandboxFile{Version: sandboxVersion, Sandbox: *s})
+	if err != nil {
+		return fmt.Errorf("encode sandbox: %w", err)
+	}
+	// Not synced: after a crash of the machine there is no sandbox to find.
+	return writeFile(m.statePath(s.ContainerID), text, 0o600, false)
+}
+
+func (m *Manager) forget(containerID string) error {
+	if err := os.Remove(m.statePath(containerID)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove sandbox state: %w", err)
+	}
+	return nil
+}
+
+// restore takes over the sandboxes of an earlier Manager, installs the nftables
+// table for them and removes what nobody knows.
+func (m *Manager) restore() error {
+	if err := m.load(); err != nil {
+		return err
+	}
+	var networks []firewall.Network
+	for _, n := range m.networks {
+		if n.bridge != nil {
+			networks = append(networks, firewall.Network{Device: n.device, Subnet: n.def.Address.Masked(),
+				Masquerade: n.masq, Isolate: n.isolate})
+		}
+	}
+	var forwards []firewall.Forward
+	for _, s := range m.sandboxes {
+		forwards = append(forwards, s.forwards()...)
+	}
+	if err := m.table.Install(networks, forwards); err != nil {
+		return err
+	}
+	return m.sweep()
+}
+
+// load reads the state files and takes the addresses and ports that they name.
+func (m *Manager) load() error {
+	entries, err := os.ReadDir(m.stateDir())
+	if err != nil {
+		return fmt.Errorf("read sandbox states: %w", err)
+	}
+	for _, e := range entries {
+		path := filepath.Join(m.stateDir(), e.Name())
+		if !strings.HasSuffix(e.Name(), ".json") {
+			// The unfinished half of a write.
+			if err := os.Remove(path); err != nil {
+				return fmt.Errorf("remove unfinished sandbox state: %w", err)
+			}
+			continue
+		}
+		var file sandboxFile
+		if err := readJSON(path, &file); err != nil {
+			return err
+		}
+		if file.Version != sandboxVersion {
+			return fmt.Errorf("sandbox state %s has version %d; this engine knows %d", path, file.Version, sandboxVersion)
+		}
+		s := &file.Sandbox
+		if (s.Mode == ModeBridge || s.Mode == ModeNone) && !netns.Pinned(s.Key) {
+			// A reboot, or an interrupted Release: sweep removes the rest.
+			if err := m.forget(s.ContainerID); err != nil {
+				return err
+			}
+			continue
+		}
+		m.adopt(s)
+	}
+	return nil
+}
+
+// adopt makes a loaded sandbox one of this Manager's.
+func (m *Manager) adopt(s *Sandbox) {
+	log := m.log.With("container", s.ContainerID)
+	for _, e := range s.Endpoints {
+		n := m.networks[e.NetworkID]
+		if n == nil || n.bridge == nil {
+			continue
+		}
+		if err := n.pool.TakeAddr(e.IPv4.Addr()); err != nil {
+			log.Warn("running container has an address outside its network's pool", "address", e.IPv4, "err", err)
+		}
+		if err := n.bridge.Adopt(e.HostInterface); err != nil {
+			log.Warn("running container has lost its interface", "interface", e.HostInterface, "err", err)
+		}
+	}
+	for _, key := range s.portKeys() {
+		if err := m.ports.Adopt(key); err != nil {
+			log.Warn("published port is translated, but not reserved", "port", key.String(), "err", err)
+		}
+	}
+	m.sandboxes[s.ContainerID] = s
+}
+
+// sweep removes namespaces and interfaces that no sandbox has.
+func (m *Manager) sweep() error {
+	keys := make(map[string]bool)
+	interfaces := make(map[string]bool)
+	for _, s := range m.sandboxes {
+		keys[s.Key] = true
+		for _, e := range s.Endpoints {
+			interfaces[e.HostInterface] = true
+		}
+	}
+	paths, err := netns.List(m.netnsDir())
+	if err != nil {
+		return err
+	}
+	for _, path := range paths {
+		if !keys[path] {
+			if err := netns.Remove(path); err != nil {
+				return err
+			}
+		}
+	}
+	for _, n := range m.networks {
+		if n.bridge == nil {
+			continue
+		}
+		names, err := n.bridge.Ports()
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			if strings.HasPrefix(name, hostPrefix) && !interfaces[name] {
+				if err := bridge.Detach(name); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// portKeys are the reservations of the sandbox's ports.
+func (s *Sandbox) portKeys() []hostport.Key {
+	keys := make([]hostport.Key, 0, len(s.Ports))
+	for _, p := range s.Ports {
+		keys = append(keys, hostport.Key{Proto: string(p.Proto), IP: p.HostIP, Port: p.HostPort})
+	}
+	return keys
+}
+
+// readJSON decodes a file; the error names it.
+func readJSON(path string, into any) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("read %s: %w", filepath.Base(path), err)
+	}
+	if err := json.Unmarshal(text, into); err != nil {
+		return fmt.Errorf("decode %s: %w: %w", path, err, errdefs.ErrDataLoss)
+	}
+	return nil
+}
+
+// writeFile replaces a file by rename. With sync it is on the disk when the
+// function returns.
+func writeFile(path string, text []byte, mode os.FileMode, sync bool) (err error) {
+	tmp := path + ".new"
+	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, mode)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", filepath.Base(path), err)
+	}
+	defer func() {
+		if err != nil {
+			os.Remove(tmp)
+			err = fmt.Errorf("write %s: %w", filepath.Base(path), err)
+		}
+	}()
+	_, err = f.Write(text)
+	if err == nil {
+		err = f.Chmod(mode) // whatever the umask
+	}
+	if err == nil && sync {
+		err = f.Sync()
+	}
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return err
+	}
+	if err = os.Rename(tmp, path); err != nil || !sync {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return dir.Sync()
+}
