@@ -131,3 +131,11 @@ func finish(doc *yaml.Node, number string) {
 	slices.SortStableFunc(pairs, func(a, b document.Pair) int { return first(a.Value) - first(b.Value) })
 	paths.Content = document.Mapping(pairs...).Content
 }
+
+// Published renders a document as it is published: without the extensions that
+// say how its types are called in berth's own Go code.
+func Published(doc *yaml.Node) ([]byte, error) {
+	doc = document.Clone(doc)
+	document.DeleteKeys(doc, func(key string) bool { return strings.HasPrefix(key, "x-go-") })
+	return document.JSON(doc)
+}

@@ -58,15 +58,18 @@ func upper(s string) string {
 }
 
 // Definitions returns the names of all definitions that the node reaches
-// through $refs, also through other definitions, sorted.
+// through $refs and through x-berth-schema (the JSON inside a header's
+// base64), also through other definitions, sorted.
 func Definitions(doc, n *yaml.Node) []string {
 	seen := map[string]bool{}
 	var reach func(*yaml.Node)
 	reach = func(n *yaml.Node) {
 		Walk(n, func(n *yaml.Node) {
-			if name := Reference(n, "definitions"); name != "" && !seen[name] {
-				seen[name] = true
-				reach(Get(doc, "definitions", name))
+			for _, name := range []string{Reference(n, "definitions"), Text(n, "x-berth-schema")} {
+				if name != "" && !seen[name] {
+					seen[name] = true
+					reach(Get(doc, "definitions", name))
+				}
 			}
 			for _, kind := range []string{"parameters", "responses"} {
 				if name := Reference(n, kind); name != "" && !seen["#"+kind+name] {

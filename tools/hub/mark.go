@@ -103,16 +103,21 @@ func Mark(doc *yaml.Node, equal map[string]bool, hub Package) {
 		if n := document.Get(d.Value, "x-nullable"); n != nil {
 			nullable = n.Value == "true"
 		}
+		hints := []document.Pair{
+			{Key: "noValidation", Value: document.Bool(true)},
+			{Key: "nullable", Value: document.Bool(nullable)},
+		}
+		// go-swagger 0.36 panics on an array definition with a hint of its kind.
+		if kind != "array" {
+			hints = append(hints, document.Pair{Key: "kind", Value: document.String(kind)})
+		}
 		document.Set(d.Value, "x-go-type", document.Mapping(
 			document.Pair{Key: "type", Value: document.String(name)},
 			document.Pair{Key: "import", Value: document.Mapping(
 				document.Pair{Key: "package", Value: document.String(hub.Path)},
 				document.Pair{Key: "alias", Value: document.String(hub.Alias)},
 			)},
-			document.Pair{Key: "hints", Value: document.Mapping(
-				document.Pair{Key: "kind", Value: document.String(kind)},
-				document.Pair{Key: "nullable", Value: document.Bool(nullable)},
-			)},
+			document.Pair{Key: "hints", Value: document.Mapping(hints...)},
 		))
 	}
 }

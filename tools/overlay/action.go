@@ -3,6 +3,7 @@ package overlay
 import (
 	"sort"
 	"strconv"
+	"strings"
 
 	lib "github.com/speakeasy-api/openapi-overlay/pkg/overlay"
 	"gopkg.in/yaml.v3"
@@ -30,7 +31,8 @@ type Action struct {
 	// ["paths", "/info", "get", …]; list items by their index.
 	Touched [][]string
 
-	update *yaml.Node
+	update     *yaml.Node
+	parameters []string // names of the parameters that it matched
 }
 
 func describe(a lib.Action) Action {
@@ -48,7 +50,7 @@ func describe(a lib.Action) Action {
 	if s, ok := a.Extensions["x-undocumented"].(string); ok {
 		d.Undocumented = s
 	}
-	if !a.Remove && a.Update.Kind == yaml.MappingNode {
+	if !a.Remove {
 		d.update = &a.Update
 		pairs := document.Pairs(&a.Update)
 		d.ExamplesOnly = len(pairs) == 1 && pairs[0].Key == "x-examples"
@@ -60,6 +62,11 @@ func describe(a lib.Action) Action {
 // reach in the document as it stands.
 func (a *Action) touch(root *yaml.Node, nodes []*yaml.Node) {
 	places := find(root, nodes)
+	for _, n := range nodes {
+		if name := document.Text(n, "name"); name != "" {
+			a.parameters = append(a.parameters, name)
+		}
+	}
 	if a.update != nil {
 		var deep [][]string
 		for _, place := range places {
@@ -162,4 +169,81 @@ func reached(root *yaml.Node, place []string) []string {
 		}
 	}
 	return ids
+}
+
+// Names returns every name that the action mentions: the steps of the places
+// that it matched, the members of its update, and the names of the parameters
+// that it adds.
+func (a Action) Names() map[string]bool {
+	names := map[string]bool{}
+	for _, place := range a.Touched {
+		for _, step := range place {
+			names[step] = true
+		}
+	}
+	for _, name := range a.parameters {
+		names[name] = true
+	}
+	var walk func(n *yaml.Node)
+	walk = func(n *yaml.Node) {
+		for _, entry := range document.Pairs(n) {
+			if entry.Key == "x-examples" {
+				continue
+			}
+			names[entry.Key] = true
+			if entry.Key == "name" && entry.Value.Kind == yaml.ScalarNode {
+				names[entry.Value.Value] = true
+			}
+			if ref := document.Reference(document.Mapping(entry), "definitions"); ref != "" {
+				names[ref] = true
+			}
+			walk(entry.Value)
+		}
+		for _, item := range document.Items(n) {
+			walk(item)
+		}
+	}
+	if a.update != nil {
+		walk(a.update)
+	}
+	return names
+}
+
+// Shapes reports whether the action's update holds anything else than members for
+// which skip holds.
+func (a Action) Shapes(skip func(key string) bool) bool {
+	var shapes func(n *yaml.Node, names bool) bool
+	shapes = func(n *yaml.Node, names bool) bool {
+		switch n.Kind {
+		case yaml.MappingNode:
+			for _, entry := range document.Pairs(n) {
+				if !names && skip(entry.Key) {
+					continue
+				}
+				if shapes(entry.Value, entry.Key == "properties" || entry.Key == "definitions") {
+					return true
+				}
+			}
+			return false
+		case yaml.SequenceNode:
+			for _, item := range n.Content {
+				if shapes(item, false) {
+					return true
+				}
+			}
+			return false
+		}
+		return true
+	}
+	if a.update == nil {
+		return false
+	}
+	for _, place := range a.Touched {
+		for i, step := range place {
+			if strings.HasPrefix(step, "x-") || i == len(place)-1 && skip(step) {
+				return false
+			}
+		}
+	}
+	return shapes(a.update, false)
 }

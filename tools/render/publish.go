@@ -6,7 +6,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"gopkg.in/yaml.v3"
 
@@ -18,11 +17,11 @@ import (
 // publish writes what is committed and served.
 func publish(dir string, c *contract.Contract) error {
 	for _, v := range c.Versions {
-		doc := document.Clone(v.Document)
-		// How a document's types are called in berth's Go code is nobody
-		// else's business.
-		document.DeleteKeys(doc, func(key string) bool { return strings.HasPrefix(key, "x-go-") })
-		if err := writeTree(filepath.Join(dir, "v"+v.Number+".json"), doc); err != nil {
+		out, err := contract.Published(v.Document)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(dir, "v"+v.Number+".json"), out, 0o644); err != nil {
 			return err
 		}
 	}
