@@ -1,0 +1,70 @@
+package api
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+)
+
+// answer is the ResponseWriter that operations get: it remembers what went
+// out, for the log and for errors that come too late for a status.
+type answer struct {
+	http.ResponseWriter
+	conns    *conns
+	status   int // 0: nothing has gone out
+	bytes    int64
+	hijacked bool
+}
+
+// Unwrap gives http.ResponseController the server's own writer.
+func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+
+func (a *answer) WriteHeader(status int) {
+	if a.status == 0 && status >= 200 {
+		a.status = status
+	}
+	a.ResponseWriter.WriteHeader(status)
+}
+
+func (a *answer) Write(p []byte) (int, error) {
+	a.begin()
+	n, err := a.ResponseWriter.Write(p)
+	a.bytes += int64(n)
+	return n, err
+}
+
+// ReadFrom keeps the server's way of copying files without user space.
+func (a *answer) ReadFrom(r io.Reader) (int64, error) {
+	a.begin()
+	n, err := io.Copy(a.ResponseWriter, r)
+	a.bytes += n
+	return n, err
+}
+
+// FlushError sends what is buffered, with status 200 if none was given.
+func (a *answer) FlushError() error {
+	a.begin()
+	return http.NewResponseController(a.ResponseWriter).Flush()
+}
+
+func (a *answer) begin() {
+	if a.status == 0 {
+		a.status = http.StatusOK
+	}
+}
+
+// Hijack gives the connection away. It is closed at shutdown if its new owner
+// has not done so by then.
+func (a *answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, rw, err := http.NewResponseController(a.ResponseWriter).Hijack()
+	if err != nil {
+		return nil, nil, fmt.Errorf("take the connection from the server: %w", err)
+	}
+	a.hijacked = true
+	if a.status == 0 {
+		a.status = http.StatusSwitchingProtocols
+	}
+	return a.conns.track(conn), rw, nil
+}

@@ -1,0 +1,174 @@
+// Package api is the edge: it takes HTTP requests of every supported version,
+// routes them to the generated handlers, and words errors for clients. Rules that
+// hold for all operations live here and nowhere else: version prefixes,
+// headers, statuses, logging, panics and the end of connections at shutdown.
+package api
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed-50ced230/berth/gen"
+	"github.com/seed-50ced230/berth/gen/hub"
+	"github.com/seed-50ced230/berth/impl/api/bind"
+)
+
+// Options are what an edge needs besides the engine.
+type Options struct {
+	// Version of the engine's software, shown in the Server header.
+	Version string
+	// CORS is the value of Access-Control-Allow-Origin; empty: no CORS headers.
+	CORS string
+	// Logger takes one record per request; nil is slog.Default().
+	Logger *slog.Logger
+	// Document gives the published document of a version (for example "1.23"), served
+	// at /swagger.json; nil: not served.
+	Document func(version string) ([]byte, bool)
+}
+
+// Edge is an http.Handler for all versions of the API over one engine. It is
+// safe for concurrent use.
+type Edge struct {
+	tables  *tables
+	headers [][2]string // on every answer
+	logger  *slog.Logger
+	options Options
+
+	requests atomic.Uint64 // ids of requests, unique in this process
+	conns    *conns
+	draining context.Context // done from Drain on
+	drain    context.CancelFunc
+}
+
+// New makes the edge of an engine.
+func New(engine hub.API, options Options) *Edge {
+	if options.Logger == nil {
+		options.Logger = slog.Default()
+	}
+	e := &Edge{
+		tables:  newTables(gen.Versions(engine)),
+		logger:  options.Logger,
+		options: options,
+		conns:   newConns(),
+	}
+	e.draining, e.drain = context.WithCancel(context.Background())
+	// Clients read the operating system out of "Docker/… (linux)".
+	e.headers = [][2]string{
+		{"Api-Version", e.tables.newest().name},
+		{"Ostype", "linux"},
+		{"Server", "Docker/berth-" + options.Version + " (linux)"},
+	}
+	if options.CORS != "" {
+		e.headers = append(e.headers,
+			[2]string{"Access-Control-Allow-Origin", options.CORS},
+			[2]string{"Access-Control-Allow-Headers", "Origin, X-Requested-With, Content-Type, Accept, X-Registry-Auth"},
+			[2]string{"Access-Control-Allow-Methods", "HEAD, GET, POST, DELETE, PUT, OPTIONS"},
+		)
+	}
+	return e
+}
+
+// Drain ends what has no end of its own: followed logs, events and stats, and
+// hijacked connections. Other requests go on. It is called once, at shutdown.
+func (e *Edge) Drain() {
+	e.drain()
+	e.conns.close()
+}
+
+// ServeHTTP answers one request and logs it.
+func (e *Edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x := &exchange{id: e.requests.Add(1), start: time.Now(), version: "-"}
+	a := &answer{ResponseWriter: w, conns: e.conns}
+	header := w.Header()
+	for _, h := range e.headers {
+		header.Set(h[0], h[1])
+	}
+	defer e.finish(x, a, r)
+	x.err = e.serve(x, a, r)
+	if x.err != nil {
+		e.fail(x, a, r)
+	}
+}
+
+// serve routes and calls the operation. Its error has not been told to the
+// client, unless it is a bind.Told.
+func (e *Edge) serve(x *exchange, a *answer, r *http.Request) error {
+	path, prefix, hasPrefix := splitVersion(clean(r.URL.Path))
+	if r.Method == http.MethodOptions {
+		// Every path, known or not: a browser asks before it knows.
+		a.WriteHeader(http.StatusOK)
+		return nil
+	}
+	t, versionError := e.tables.newest(), error(nil)
+	if hasPrefix {
+		x.version = prefix
+		t, versionError = e.tables.at(prefix)
+	}
+	route, param := t.find(r.Method, path)
+	switch {
+	case route != nil:
+	case path == "/_ping" && r.Method == http.MethodHead:
+	case path == "/swagger.json" && r.Method == http.MethodGet && e.options.Document != nil:
+	default:
+		// Also for a wrong method: the router of these versions knew no 405.
+		return errNoPage
+	}
+	if versionError != nil {
+		return versionError
+	}
+	if route == nil {
+		return e.own(t, a, r)
+	}
+	x.operation = route.Operation
+	if route.Mode != bind.ModeJSON && r.Method == http.MethodGet {
+		ctx, cancel := context.WithCancel(r.Context())
+		defer cancel()
+		defer context.AfterFunc(e.draining, cancel)()
+		r = r.WithContext(ctx)
+	}
+	return route.Handle(a, r, param)
+}
+
+// own answers what is not an operation of the documents: HEAD /_ping, by
+// which today's clients learn the version, and the document itself.
+func (e *Edge) own(t *table, a *answer, r *http.Request) error {
+	if r.Method == http.MethodHead {
+		a.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		a.Header().Set("Content-Length", "2") // as of GET's "OK"
+		a.WriteHeader(http.StatusOK)
+		return nil
+	}
+	document, ok := e.options.Document(t.name)
+	if !ok {
+		return errNoPage
+	}
+	a.Header().Set("Content-Type", "application/json")
+	a.Header().Set("Content-Length", strconv.Itoa(len(document)))
+	_, err := a.Write(document)
+	if err != nil {
+		return &bind.Told{Err: err}
+	}
+	return nil
+}
+
+// fail tells the client about x.err if that is still to be done.
+func (e *Edge) fail(x *exchange, a *answer, r *http.Request) {
+	var told *bind.Told
+	switch {
+	case errors.As(x.err, &told):
+	case a.hijacked:
+	case a.status != 0 && r.Context().Err() == nil && e.draining.Err() == nil:
+		// The answer has begun, and its end would look like success.
+		x.cut = true
+	case a.status != 0:
+	case r.Context().Err() != nil && errors.Is(x.err, context.Canceled):
+		// The client went away; nobody reads an answer.
+	default:
+		writeError(a, x.err)
+	}
+}

@@ -1,0 +1,148 @@
+// Package listen opens the sockets that the daemon serves: unix sockets, TCP
+// with or without TLS, and sockets that systemd has opened. It knows nothing
+// of HTTP.
+package listen
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+
+	"github.com/docker/go-connections/tlsconfig"
+)
+
+// DefaultGroup owns the unix socket if it exists and no other group is asked
+// for (overview of v1.23, first section).
+const DefaultGroup = "docker"
+
+// The ports of a tcp:// address that names none.
+const (
+	plainPort = "2375"
+	tlsPort   = "2376"
+)
+
+// Options say how sockets are opened.
+type Options struct {
+	// Group owns unix sockets: a name or a number. Empty is DefaultGroup if it
+	// exists, else root.
+	Group string
+	// TLS protects tcp:// sockets; nil leaves them open.
+	TLS *TLS
+	// InsecureTCP allows tcp:// sockets without TLS: whoever reaches one is
+	// root on this machine.
+	InsecureTCP bool
+	// Logger is told about sockets that are open to everybody; nil is slog.Default().
+	Logger *slog.Logger
+}
+
+// TLS names the files of a TLS server. The least version is 1.2.
+type TLS struct {
+	Cert, Key string // PEM files
+	// CA, if not empty, is the PEM file of the authorities one of which must
+	// have signed a client's certificate; without it clients need none.
+	CA string
+}
+
+// Open opens all addresses, each in the form of dockerd's -H: unix://PATH,
+// tcp://HOST:PORT, fd:// (all sockets that systemd passed) or fd://NUMBER or
+// fd://NAME. If one fails the others are closed again.
+func Open(ctx context.Context, addresses []string, options Options) (_ []net.Listener, err error) {
+	if options.Logger == nil {
+		options.Logger = slog.Default()
+	}
+	config, err := options.TLS.config()
+	if err != nil {
+		return nil, err
+	}
+	var opened []net.Listener
+	activated := &passed{}
+	defer func() {
+		err = errors.Join(err, activated.close())
+		if err == nil {
+			return
+		}
+		for _, l := range opened {
+			err = errors.Join(err, l.Close())
+		}
+	}()
+	for _, address := range addresses {
+		listeners, err := open(ctx, address, options, config, activated)
+		if err != nil {
+			return nil, fmt.Errorf("listen on %s: %w", address, err)
+		}
+		opened = append(opened, listeners...)
+	}
+	return opened, nil
+}
+
+func open(ctx context.Context, address string, options Options, config *tls.Config, activated *passed) ([]net.Listener, error) {
+	scheme, rest, found := strings.Cut(address, "://")
+	if !found {
+		return nil, errors.New("the address has no scheme; unix://, tcp:// and fd:// are known")
+	}
+	switch scheme {
+	case "unix":
+		return one(openUnix(ctx, rest, options.Group))
+	case "tcp":
+		return one(openTCP(ctx, rest, options, config))
+	case "fd":
+		return activated.take(rest)
+	}
+	return nil, fmt.Errorf("unknown scheme %s://; unix://, tcp:// and fd:// are known", scheme)
+}
+
+func one(l net.Listener, err error) ([]net.Listener, error) {
+	if err != nil {
+		return nil, err
+	}
+	return []net.Listener{l}, nil
+}
+
+func openTCP(ctx context.Context, address string, options Options, config *tls.Config) (net.Listener, error) {
+	port := plainPort
+	if config != nil {
+		port = tlsPort
+	}
+	address = strings.TrimSuffix(address, "/")
+	if host, given, err := net.SplitHostPort(address); err != nil {
+		address = net.JoinHostPort(strings.Trim(address, "[]"), port)
+	} else if given == "" {
+		address = net.JoinHostPort(host, port)
+	}
+	if config == nil && !options.InsecureTCP {
+		return nil, errors.New("refused, as whoever reaches a TCP socket without TLS is root on this machine; give a certificate and a key, or allow it explicitly")
+	}
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	if config == nil {
+		options.Logger.Warn("a TCP socket is open without TLS: whoever reaches it is root on this machine", "address", l.Addr().String())
+		return l, nil
+	}
+	return tls.NewListener(l, config), nil
+}
+
+// config loads the files. A nil TLS gives a nil config.
+func (t *TLS) config() (*tls.Config, error) {
+	if t == nil {
+		return nil, nil
+	}
+	options := tlsconfig.Options{CertFile: t.Cert, KeyFile: t.Key, MinVersion: tls.VersionTLS12}
+	if t.CA != "" {
+		options.CAFile = t.CA
+		options.ClientAuth = tls.RequireAndVerifyClientCert
+		options.ExclusiveRootPools = true
+	}
+	config, err := tlsconfig.Server(options)
+	if err != nil {
+		return nil, fmt.Errorf("load the TLS certificate, key or authorities: %w", err)
+	}
+	// A hijacked connection needs HTTP/1.1.
+	config.NextProtos = []string{"http/1.1"}
+	return config, nil
+}
