@@ -71,8 +71,8 @@ type Config struct {
 	StdinOnce       bool
 	Env             []string
 	Cmd             Words
-	ArgsEscaped     bool         `json:",omitempty"`
 	Healthcheck     *Healthcheck `json:",omitempty"`
+	ArgsEscaped     bool         `json:",omitempty"`
 	Image           string
 	Volumes         map[string]struct{}
 	WorkingDir      string

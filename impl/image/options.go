@@ -1,10 +1,6 @@
 package image
 
-import (
-	"time"
-
-	"github.com/opencontainers/go-digest"
-)
+import "time"
 
 // RemoveOptions are the parameters of DELETE /images/(name).
 type RemoveOptions struct {
@@ -48,19 +44,4 @@ type CommitOptions struct {
 	Created time.Time
 	// DockerVersion is recorded in the configuration.
 	DockerVersion string
-}
-
-// Filter selects images for List. The zero value selects what GET
-// /images/json lists without parameters.
-type Filter struct {
-	// All lists intermediate images (untagged parents) too.
-	All bool
-	// Name is a repository name, with or without tag, or a glob of one.
-	Name string
-	// Dangling selects images without (true) or with (false) a tag.
-	Dangling *bool
-	// Labels are "key" or "key=value", all of which must match.
-	Labels []string
-	// Before and Since are images: only older or newer ones are listed.
-	Before, Since digest.Digest
 }

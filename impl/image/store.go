@@ -2,20 +2,38 @@
 //
 // An image is a JSON configuration (its sha256 is the image's id) on a chain
 // of layers. A layer lives on disk as a directory in overlayfs's own form,
-// beside the tar-split metadata that gives its tar back byte for byte; the
-// chain id (the digest over all diff ids up to it, image-spec config.md)
-// names it. Everything else is records in one bbolt file.
+// beside the recipe that gives its tar back byte for byte (package layer); the
+// chain id (the digest over all diff ids up to it, image-spec config.md) names
+// it. Images, names and layers are records in one bbolt file.
 //
 // A write goes in this order: files, syncfs, one bbolt transaction. A
 // directory that no record names is what a crash left behind, and Open sweeps
 // it. Nothing is visible before its transaction.
 //
+// A writable layer is a folder with a symbolic link that names its image: no
+// transaction, because there are many of them and they are short-lived. It
+// appears and disappears by one rename.
+//
 // All methods of Store may be called from several goroutines. Reads (Get,
-// List, History, Writable) are served from memory.
+// List, History, Writable) are served from memory and wait for no write.
 package image
 
 import (
+	"errors"
+	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+
+	"github.com/seed-50ced230/berth/impl/fault"
+	"github.com/seed-50ced230/berth/impl/image/layer"
 )
 
 // Options tune a store; the zero value is good.
@@ -36,3 +54,214 @@ const (
 	DefaultMaxLayerBytes   = 100 << 30
 	DefaultMaxLayerEntries = 10_000_000
 )
+
+// Names below the root.
+const (
+	dbFile    = "images.db"
+	layersDir = "layers"
+	rwDir     = "rw"
+	initDir   = "init"
+	trashDir  = "trash"
+)
+
+// Store is an image store on one directory.
+type Store struct {
+	root   string
+	limits layer.Limits
+	log    *slog.Logger
+	db     *bbolt.DB
+	trash  *trash
+
+	// writing serializes transactions: who holds it may read the maps without
+	// mu and change them with it.
+	writing sync.Mutex
+
+	// mu guards the maps below; it is held for memory operations only.
+	mu      sync.RWMutex
+	images  map[digest.Digest]*Image
+	tags    map[string]digest.Digest // canonical name:tag
+	digests map[string]digest.Digest // canonical name@digest
+	layers  map[digest.Digest]*layerEntry
+	rw      map[string]*rwEntry
+	inits   map[initKey]string
+	initOf  map[digest.Digest]initKey
+}
+
+// layerEntry is a layer in memory. refs counts images and layers on top of it,
+// writable layers and operations in progress.
+type layerEntry struct {
+	chain digest.Digest
+	layerRecord
+	refs    int
+	damaged error
+}
+
+// Open opens the store in root and makes it when it is not there. It sweeps
+// what a crash left behind. A second Open of the same root, in this process or
+// another one, fails until the first is closed.
+func Open(root string, o Options) (*Store, error) {
+	root, err := filepath.Abs(root)
+	if err != nil {
+		return nil, fmt.Errorf("open image store: %w", err)
+	}
+	s := &Store{
+		root:    root,
+		limits:  layer.Limits{Bytes: o.MaxLayerBytes, Entries: o.MaxLayerEntries},
+		log:     o.Logger,
+		images:  map[digest.Digest]*Image{},
+		tags:    map[string]digest.Digest{},
+		digests: map[string]digest.Digest{},
+		layers:  map[digest.Digest]*layerEntry{},
+		rw:      map[string]*rwEntry{},
+		inits:   map[initKey]string{},
+		initOf:  map[digest.Digest]initKey{},
+	}
+	if s.limits.Bytes == 0 {
+		s.limits.Bytes = DefaultMaxLayerBytes
+	}
+	if s.limits.Entries == 0 {
+		s.limits.Entries = DefaultMaxLayerEntries
+	}
+	if s.log == nil {
+		s.log = slog.Default()
+	}
+	if err := s.open(); err != nil {
+		if s.db != nil {
+			s.db.Close()
+		}
+		return nil, fmt.Errorf("open image store: %w", err)
+	}
+	return s, nil
+}
+
+func (s *Store) open() error {
+	// 0700: layers hold set-user-id programs and device nodes.
+	for _, dir := range []string{"", layersDir, rwDir, initDir, trashDir} {
+		if err := os.MkdirAll(filepath.Join(s.root, dir), 0o700); err != nil {
+			return err
+		}
+	}
+	if err := os.Chmod(s.root, 0o700); err != nil {
+		return err
+	}
+	var err error
+	s.db, err = bbolt.Open(filepath.Join(s.root, dbFile), 0o600, &bbolt.Options{Timeout: time.Second, FreelistType: bbolt.FreelistMapType})
+	if errors.Is(err, berrors.ErrTimeout) {
+		return fault.Unavailable("image store %s is in use by another process", s.root)
+	}
+	if err != nil {
+		return err
+	}
+	if err := s.db.Update(makeBuckets); err != nil {
+		return err
+	}
+	if err := s.db.View(s.readRecords); err != nil {
+		return err
+	}
+	if err := s.readWritables(); err != nil {
+		return err
+	}
+	s.trash = newTrash(filepath.Join(s.root, trashDir), s.log)
+	return s.sweep()
+}
+
+// sweep removes what no record names: the remains of a crash.
+func (s *Store) sweep() error {
+	for chain, l := range s.layers {
+		if l.refs == 0 { // its image went, but the record stayed
+			l.refs = 1
+			if _, err := s.releaseWriting(chain); err != nil {
+				return err
+			}
+		}
+	}
+	known := map[string]bool{}
+	for _, l := range s.layers {
+		known[l.Dir] = true
+	}
+	for _, sub := range []string{layersDir, rwDir, initDir} {
+		entries, err := os.ReadDir(filepath.Join(s.root, sub))
+		if err != nil {
+			return err
+		}
+		for _, e := range entries {
+			// Init layers are never removed: running containers have them mounted.
+			if sub == layersDir && known[e.Name()] || sub == rwDir && s.rw[e.Name()] != nil ||
+				sub == initDir && !strings.HasPrefix(e.Name(), ".") {
+				continue
+			}
+			s.log.Info("image store: sweep", "path", filepath.Join(sub, e.Name()))
+			if err := s.trash.add(filepath.Join(s.root, sub, e.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Close waits for running transactions and removals and closes the store's file.
+func (s *Store) Close() error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	s.trash.close()
+	return s.db.Close()
+}
+
+func (s *Store) layerPath(dir string, more ...string) string {
+	return filepath.Join(append([]string{s.root, layersDir, dir}, more...)...)
+}
+
+// newLayerDir makes an empty folder for a layer that has no record yet.
+func (s *Store) newLayerDir() (string, error) {
+	p, err := os.MkdirTemp(filepath.Join(s.root, layersDir), "")
+	if err != nil {
+		return "", err
+	}
+	return filepath.Base(p), nil
+}
+
+// hold keeps the layer and all below it until release. The caller holds mu or writing.
+func (s *Store) holdLocked(chain digest.Digest) {
+	if l := s.layers[chain]; l != nil {
+		l.refs++
+	}
+}
+
+// hold keeps an image's layers while an operation reads them. The returned
+// function ends it; the last one out removes layers that lost their image meanwhile.
+func (s *Store) hold(chain digest.Digest) (release func()) {
+	s.mu.Lock()
+	s.holdLocked(chain)
+	s.mu.Unlock()
+	return func() {
+		if _, err := s.releaseLayers(chain); err != nil {
+			s.log.Error("image store: release layer", "chain", chain, "error", err)
+		}
+	}
+}
+
+// chainDirs returns the directories of a chain, topmost first, and the damage
+// of the first broken layer. Two equal layers of a chain may share a directory,
+// which overlayfs refuses to stack twice: the upper one covers all that the
+// lower one says, so only it is kept.
+func (s *Store) chainDirs(chain digest.Digest) ([]string, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var dirs []string
+	seen := map[string]bool{}
+	for chain != "" {
+		l := s.layers[chain]
+		if l == nil {
+			return nil, fault.Internal("layer %s is missing", chain)
+		}
+		if l.damaged != nil {
+			return nil, fault.Internal("layer %s: %w", chain, l.damaged)
+		}
+		if !seen[l.Dir] {
+			seen[l.Dir] = true
+			dirs = append(dirs, s.layerPath(l.Dir, layer.DiffDir))
+		}
+		chain = l.Parent
+	}
+	return dirs, nil
+}

@@ -161,3 +161,26 @@ func getXattr(p, name string) ([]byte, error) {
 	}
 	return b[:n], nil
 }
+
+// CopyDirAttributes gives directory to the owner, mode and extended attributes
+// of directory from (but for those that overlayfs obeys), and its times.
+func CopyDirAttributes(to, from string) error {
+	var st unix.Stat_t
+	if err := unix.Lstat(from, &st); err != nil {
+		return &os.PathError{Op: "stat", Path: from, Err: err}
+	}
+	t, err := newDirStack(to)
+	if err != nil {
+		return err
+	}
+	defer t.close()
+	f, err := newDirStack(from)
+	if err != nil {
+		return err
+	}
+	defer f.close()
+	if err := copyAttributes(t.root, ".", f.root, ".", &st); err != nil {
+		return fmt.Errorf("copy attributes of %s: %w", from, err)
+	}
+	return nil
+}

@@ -57,6 +57,46 @@ func Unmount(target string) error {
 	return &os.PathError{Op: "unmount", Path: target, Err: err}
 }
 
+// Open mounts s nowhere and returns its root. The mount is gone when the file
+// is closed, or when the process dies.
+func Open(s Stack) (*os.File, error) {
+	if len(s.Lower) == 0 {
+		return nil, errors.New("mount overlay: no lower directory")
+	}
+	m, err := detached(s)
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
+		return openOnce(s)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("mount overlay: %w", err)
+	}
+	defer unix.Close(m)
+	// The descriptor of fsmount(2) is only a handle (O_PATH).
+	fd, err := unix.Openat(m, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("mount overlay: %w", err)
+	}
+	return os.NewFile(uintptr(fd), "overlay"), nil
+}
+
+// openOnce is Open for kernels without fsmount: the mount has a place until it is open.
+func openOnce(s Stack) (*os.File, error) {
+	dir, err := os.MkdirTemp("", "overlay")
+	if err != nil {
+		return nil, err
+	}
+	defer os.Remove(dir)
+	if err := mountOnce(dir, s); err != nil {
+		return nil, fmt.Errorf("mount overlay: %w", err)
+	}
+	f, err := os.Open(dir)
+	if uerr := unix.Unmount(dir, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW); uerr != nil && err == nil {
+		f.Close()
+		return nil, &os.PathError{Op: "unmount", Path: dir, Err: uerr}
+	}
+	return f, err
+}
+
 // known says whether this kernel has the option.
 func known(option string) bool {
 	_, err := os.Stat("/sys/module/overlay/parameters/" + option)
@@ -66,9 +106,22 @@ func known(option string) bool {
 // mountEach hands over one lower directory at a time, so that their number is
 // bounded by the kernel's own limit (500) and not by the page that holds mount(2)'s options.
 func mountEach(target string, s Stack) error {
+	m, err := detached(s)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(m)
+	if err := unix.MoveMount(m, "", unix.AT_FDCWD, target, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
+		return fmt.Errorf("move_mount: %w", err)
+	}
+	return nil
+}
+
+// detached makes a mount that has no place yet.
+func detached(s Stack) (int, error) {
 	fs, err := unix.Fsopen("overlay", unix.FSOPEN_CLOEXEC)
 	if err != nil {
-		return fmt.Errorf("fsopen: %w", err)
+		return -1, fmt.Errorf("fsopen: %w", err)
 	}
 	defer unix.Close(fs)
 	set := func(key, value string) error {
@@ -79,26 +132,26 @@ func mountEach(target string, s Stack) error {
 	}
 	for _, dir := range s.Lower {
 		if err := set("lowerdir+", dir); err != nil {
-			return err
+			return -1, err
 		}
 	}
 	if s.Upper != "" {
 		if err := errors.Join(set("upperdir", s.Upper), set("workdir", s.Work)); err != nil {
-			return err
+			return -1, err
 		}
 	}
 	for _, o := range options {
 		if known(o) {
 			if err := set(o, "off"); err != nil {
-				return err
+				return -1, err
 			}
 		}
 	}
 	if err := unix.FsconfigSetString(fs, "source", "overlay"); err != nil {
-		return fmt.Errorf("source: %w", err)
+		return -1, fmt.Errorf("source: %w", err)
 	}
 	if err := unix.FsconfigCreate(fs); err != nil {
-		return fmt.Errorf("create: %w%s", err, kernelSays(fs))
+		return -1, fmt.Errorf("create: %w%s", err, kernelSays(fs))
 	}
 	attr := 0
 	if s.Upper == "" {
@@ -106,13 +159,9 @@ func mountEach(target string, s Stack) error {
 	}
 	m, err := unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, attr)
 	if err != nil {
-		return fmt.Errorf("fsmount: %w", err)
+		return -1, fmt.Errorf("fsmount: %w", err)
 	}
-	defer unix.Close(m)
-	if err := unix.MoveMount(m, "", unix.AT_FDCWD, target, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
-		return fmt.Errorf("move_mount: %w", err)
-	}
-	return nil
+	return m, nil
 }
 
 // kernelSays reads the explanation that a file system context keeps (fsopen(2)).

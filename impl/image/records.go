@@ -1,0 +1,194 @@
+package image
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	"go.etcd.io/bbolt"
+	"golang.org/x/sys/unix"
+
+	"github.com/seed-50ced230/berth/impl/image/layer"
+)
+
+// Buckets of the database. Values are JSON, but for configs, which hold the
+// configurations byte for byte, and tags and digests, which hold image ids.
+var (
+	bucketConfigs = []byte("configs") // image id → raw configuration
+	bucketImages  = []byte("images")  // image id → imageRecord
+	bucketTags    = []byte("tags")    // docker.io/library/name:tag → image id
+	bucketDigests = []byte("digests") // docker.io/library/name@sha256:… → image id
+	bucketLayers  = []byte("layers")  // chain id → layerRecord
+)
+
+// imageRecord is what the store knows about an image beside its configuration.
+type imageRecord struct {
+	Parent digest.Digest `json:"parent,omitempty"`
+	Loaded time.Time     `json:"loaded"`
+}
+
+// layerRecord describes a layer. Several may share a directory when their
+// tars are equal and nothing in the directory depends on what lies below.
+type layerRecord struct {
+	Dir    string        `json:"dir"`
+	Parent digest.Digest `json:"parent,omitempty"` // chain id of the layer below
+	DiffID digest.Digest `json:"diff_id"`
+	// TarSize is the length of the tar, Size the sum of its files' sizes.
+	TarSize int64 `json:"tar_size"`
+	Size    int64 `json:"size"`
+	// Shared says that the directory may serve other chains too.
+	Shared bool `json:"shared,omitempty"`
+}
+
+func makeBuckets(tx *bbolt.Tx) error {
+	for _, b := range [][]byte{bucketConfigs, bucketImages, bucketTags, bucketDigests, bucketLayers} {
+		if _, err := tx.CreateBucketIfNotExists(b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readRecords fills the maps. A record that cannot be read is logged and
+// left out: one broken image must not keep the store from opening.
+func (s *Store) readRecords(tx *bbolt.Tx) error {
+	err := tx.Bucket(bucketLayers).ForEach(func(k, v []byte) error {
+		l := &layerEntry{chain: digest.Digest(k)}
+		if err := json.Unmarshal(v, &l.layerRecord); err != nil {
+			s.log.Error("image store: unreadable layer record", "chain", string(k), "error", err)
+			return nil
+		}
+		if err := layer.Check(s.layerPath(l.Dir)); err != nil {
+			s.log.Error("image store: damaged layer", "chain", string(k), "error", err)
+			l.damaged = err
+		}
+		s.layers[l.chain] = l
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, l := range s.layers {
+		s.holdLocked(l.Parent)
+	}
+	err = tx.Bucket(bucketImages).ForEach(func(k, v []byte) error {
+		var rec imageRecord
+		id := digest.Digest(k)
+		err := json.Unmarshal(v, &rec)
+		var img *Image
+		if err == nil {
+			raw := append([]byte(nil), tx.Bucket(bucketConfigs).Get(k)...)
+			if digest.FromBytes(raw) != id {
+				err = errors.New("configuration does not match the id")
+			} else {
+				img, err = s.newImage(id, raw, rec.Parent)
+			}
+		}
+		if err != nil {
+			s.log.Error("image store: unreadable image record", "image", string(k), "error", err)
+			return nil
+		}
+		s.images[id] = img
+		s.holdLocked(img.Top)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, b := range []struct {
+		name []byte
+		into map[string]digest.Digest
+	}{{bucketTags, s.tags}, {bucketDigests, s.digests}} {
+		err := tx.Bucket(b.name).ForEach(func(k, v []byte) error {
+			if s.images[digest.Digest(v)] != nil {
+				b.into[string(k)] = digest.Digest(v)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	s.nameImages(s.images)
+	for _, img := range s.images {
+		s.sizeImage(img)
+	}
+	return nil
+}
+
+// change is what one transaction does to the records.
+type change struct {
+	layers  []*layerEntry              // new layers, lowest first
+	images  []*Image                   // new images, or ones with another parent
+	tags    map[string]digest.Digest   // "" removes
+	digests map[string]digest.Digest   // "" removes
+	drop    []digest.Digest            // images to remove
+	forget  map[digest.Digest]struct{} // layers to remove
+}
+
+// transact makes ch durable. The caller holds writing, has synced the files
+// and updates the maps afterwards.
+func (s *Store) transact(ch change) error {
+	return s.db.Update(func(tx *bbolt.Tx) error {
+		put := func(bucket []byte, key string, value any) error {
+			b, err := json.Marshal(value)
+			if err != nil {
+				return err
+			}
+			return tx.Bucket(bucket).Put([]byte(key), b)
+		}
+		for _, l := range ch.layers {
+			if err := put(bucketLayers, l.chain.String(), l.layerRecord); err != nil {
+				return err
+			}
+		}
+		for _, img := range ch.images {
+			if err := tx.Bucket(bucketConfigs).Put([]byte(img.ID), img.Raw); err != nil {
+				return err
+			}
+			if err := put(bucketImages, img.ID.String(), imageRecord{Parent: img.Parent, Loaded: time.Now().UTC()}); err != nil {
+				return err
+			}
+		}
+		for bucket, names := range map[*bbolt.Bucket]map[string]digest.Digest{tx.Bucket(bucketTags): ch.tags, tx.Bucket(bucketDigests): ch.digests} {
+			for name, id := range names {
+				var err error
+				if id == "" {
+					err = bucket.Delete([]byte(name))
+				} else {
+					err = bucket.Put([]byte(name), []byte(id))
+				}
+				if err != nil {
+					return err
+				}
+			}
+		}
+		for _, id := range ch.drop {
+			if err := errors.Join(tx.Bucket(bucketImages).Delete([]byte(id)), tx.Bucket(bucketConfigs).Delete([]byte(id))); err != nil {
+				return err
+			}
+		}
+		for chain := range ch.forget {
+			if err := tx.Bucket(bucketLayers).Delete([]byte(chain)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// syncFiles writes everything of the store's file system to the disk.
+func (s *Store) syncFiles() error {
+	f, err := os.Open(s.root)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := unix.Syncfs(int(f.Fd())); err != nil {
+		return fmt.Errorf("syncfs: %w", err)
+	}
+	return nil
+}
