@@ -12,7 +12,7 @@ import (
 // is either carried out by actions or listed, with a reason, as one without a
 // shape; not both, and not twice.
 func (r *Report) changes(in Input) {
-	shaped := map[string][]string{} // id → operations
+	shaped := map[string]bool{} // by id: whether an action does more than show it in an example
 	for _, v := range in.Contract.Versions {
 		for _, a := range v.Actions {
 			r.Actions[v.Number]++
@@ -23,7 +23,11 @@ func (r *Report) changes(in Input) {
 				if !strings.HasPrefix(id, "v"+v.Number+"-") {
 					r.problem("v%s action %d (%s): the change %q is of another version", v.Number, a.Number, a.Target, id)
 				}
-				shaped[id] = append(shaped[id], a.Operations...)
+				if !a.ExamplesOnly {
+					shaped[id] = true
+				} else if _, ok := shaped[id]; !ok {
+					shaped[id] = false
+				}
 			}
 		}
 	}
@@ -46,7 +50,7 @@ func (r *Report) changes(in Input) {
 		for i := range in.Changes[v] {
 			id := fmt.Sprintf("v%s-%02d", v, i+1)
 			known[id] = true
-			_, is := shaped[id]
+			is := shaped[id]
 			s, isnt := shapeless[id]
 			switch {
 			case is && isnt:

@@ -19,13 +19,13 @@ type Change struct {
 
 // Changes returns every change, in the order of versions and overlays; actions
 // of one overlay with the same ids and description are one change. Actions
-// that only replace examples are none.
+// that only change examples are none.
 func (c *Contract) Changes() []Change {
 	changes := []Change{}
 	for _, v := range c.Versions {
 		at := map[string]int{}
 		for _, a := range v.Actions {
-			if a.ExamplesOnly && len(a.Changes) == 0 {
+			if a.ExamplesOnly {
 				continue
 			}
 			key := strings.Join(a.Changes, " ") + "\n" + a.Description

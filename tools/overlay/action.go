@@ -1,7 +1,7 @@
 package overlay
 
 import (
-	"sort"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -75,23 +75,25 @@ func (a *Action) touch(root *yaml.Node, nodes []*yaml.Node) {
 		places = deep
 	}
 	a.Touched = places
-	ops := map[string]bool{}
-	for _, id := range a.Operations {
-		ops[id] = true
-	}
 	inExamples := len(places) > 0
 	for _, place := range places {
-		for _, id := range reached(root, place) {
-			ops[id] = true
-		}
-		inExamples = inExamples && contains(place, "x-examples")
+		inExamples = inExamples && slices.Contains(place, "x-examples")
 	}
 	a.ExamplesOnly = a.ExamplesOnly || inExamples
-	a.Operations = a.Operations[:0]
-	for id := range ops {
-		a.Operations = append(a.Operations, id)
+	a.reach(root)
+}
+
+// reach adds the operations to which the matched places belong in the document
+// as it stands.
+func (a *Action) reach(root *yaml.Node) {
+	for _, place := range a.Touched {
+		for _, id := range reached(root, place) {
+			if !slices.Contains(a.Operations, id) {
+				a.Operations = append(a.Operations, id)
+			}
+		}
 	}
-	sort.Strings(a.Operations)
+	slices.Sort(a.Operations)
 }
 
 // deepen follows an update that starts high up, at $.paths or $.definitions,
@@ -110,15 +112,6 @@ func deepen(place []string, update *yaml.Node) [][]string {
 		places = append(places, deepen(next, entry.Value)...)
 	}
 	return places
-}
-
-func contains(place []string, key string) bool {
-	for _, k := range place {
-		if k == key {
-			return true
-		}
-	}
-	return false
 }
 
 // find returns the places of the nodes in the tree.

@@ -66,6 +66,10 @@ func (o *Overlay) Apply(root *yaml.Node) ([]Action, error) {
 		done.Number = i + 1
 		actions = append(actions, done)
 	}
+	// A definition may be added before what refers to it.
+	for i := range actions {
+		actions[i].reach(root)
+	}
 	return actions, errors.Join(errs...)
 }
 
