@@ -1,14 +1,148 @@
 package runtime
 
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed-50ced230/berth/impl/fault"
+)
+
 // Options says where a Runtime works. Root and Shim are required.
 type Options struct {
 	// Root is the directory of the handles (made with mode 0700), normally
-	// below the daemon's exec-root. It must not lie below the directory of Shim.
+	// below the daemon's exec-root.
 	Root string
 	// Shim is the path of berth-shim.
 	Shim string
-	// Monitor is the path of berth-monitor; empty means beside Shim.
-	Monitor string
+	// Spool is the directory for output that a slow attached client has not
+	// read yet; empty means Root. The files there have no names.
+	Spool string
+	// SpoolMax is how many bytes an attached client may lag behind before it
+	// is dropped; 0 means 1 GiB.
+	SpoolMax int64
 	// CgroupDriver is "cgroupfs" (the default when empty) or "systemd".
 	CgroupDriver string
+}
+
+// Runtime starts containers and finds them again.
+type Runtime struct {
+	opts    Options
+	systemd bool
+	shim    *os.File // sealed copy of the program
+}
+
+const stateDirName = "state"
+
+// New prepares Root and reads the shim into memory: containers that start
+// later run this very program, whatever happens to the file, and cannot write
+// to it (CVE-2019-5736).
+func New(opts Options) (*Runtime, error) {
+	if opts.Root == "" || opts.Shim == "" {
+		return nil, fault.Invalid("the runtime needs a directory and a shim")
+	}
+	r := &Runtime{}
+	switch opts.CgroupDriver {
+	case "", "cgroupfs":
+	case "systemd":
+		r.systemd = true
+	default:
+		return nil, fault.Invalid("unknown cgroup driver %q", opts.CgroupDriver)
+	}
+	root, err := filepath.Abs(opts.Root)
+	if err != nil {
+		return nil, fmt.Errorf("find the runtime's directory: %w", err)
+	}
+	opts.Root = root
+	if opts.Spool == "" {
+		opts.Spool = root
+	}
+	if opts.SpoolMax == 0 {
+		opts.SpoolMax = 1 << 30
+	}
+	for _, dir := range []string{root, filepath.Join(root, stateDirName)} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, fmt.Errorf("make the runtime's directory: %w", err)
+		}
+	}
+	if r.shim, err = seal(opts.Shim); err != nil {
+		return nil, fmt.Errorf("read the shim: %w", err)
+	}
+	r.opts = opts
+	return r, nil
+}
+
+// Close forgets the runtime. Containers go on.
+func (r *Runtime) Close() error { return r.shim.Close() }
+
+// seal copies a program to a memory file that nobody can change.
+func seal(path string) (_ *os.File, err error) {
+	src, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer src.Close()
+	const name, flags = "berth-shim", unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING
+	fd, err := unix.MemfdCreate(name, flags|unix.MFD_EXEC)
+	if errors.Is(err, unix.EINVAL) { // before Linux 6.3
+		fd, err = unix.MemfdCreate(name, flags)
+	}
+	if err != nil {
+		return nil, os.NewSyscallError("memfd_create", err)
+	}
+	file := os.NewFile(uintptr(fd), path)
+	defer func() {
+		if err != nil {
+			_ = file.Close()
+		}
+	}()
+	if _, err := io.Copy(file, src); err != nil {
+		return nil, err
+	}
+	if err := file.Chmod(0o511); err != nil {
+		return nil, err
+	}
+	const seals = unix.F_SEAL_SEAL | unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_WRITE
+	if _, err := unix.FcntlInt(file.Fd(), unix.F_ADD_SEALS, seals); err != nil {
+		return nil, os.NewSyscallError("fcntl", err)
+	}
+	return file, nil
+}
+
+// List names the containers that have a handle, running or not, in no order.
+func (r *Runtime) List() ([]string, error) {
+	entries, err := os.ReadDir(r.opts.Root)
+	if err != nil {
+		return nil, fmt.Errorf("list the containers: %w", err)
+	}
+	var ids []string
+	for _, e := range entries {
+		if e.IsDir() && e.Name() != stateDirName {
+			ids = append(ids, e.Name())
+		}
+	}
+	return ids, nil
+}
+
+func (r *Runtime) dir(id string) string      { return filepath.Join(r.opts.Root, id) }
+func (r *Runtime) stateRoot() string         { return filepath.Join(r.opts.Root, stateDirName) }
+func (r *Runtime) stateDir(id string) string { return filepath.Join(r.stateRoot(), id) }
+
+// checkID refuses ids that are no names of directories of their own.
+func checkID(id string) error {
+	if id == "" || id == stateDirName || id[0] == '.' {
+		return fault.Invalid("invalid container id %q", id)
+	}
+	for _, c := range []byte(id) {
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '_', c == '+', c == '-', c == '.':
+		default:
+			return fault.Invalid("invalid container id %q", id)
+		}
+	}
+	return nil
 }

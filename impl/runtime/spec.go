@@ -20,7 +20,7 @@ type Spec struct {
 	// Log says where the output is recorded.
 	Log Log
 	// Attachments are clients that attached before the start, made by
-	// NewAttachment. They miss nothing. Start takes them over: it closes them
+	// Runtime.NewAttachment. They miss nothing. Start takes them over: it closes them
 	// when it fails.
 	Attachments []*Attachment
 }

@@ -2,112 +2,107 @@ package runtime
 
 import (
 	"context"
-	"errors"
+	"fmt"
+	"os"
+	"strconv"
 	"syscall"
 	"time"
 
 	"github.com/opencontainers/cgroups"
-	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/seed-50ced230/berth/impl/fault"
 )
-
-var errSkeleton = errors.New("runtime: not built yet")
-
-// Runtime starts containers and finds them again.
-type Runtime struct{ opts Options }
-
-// New prepares Root and checks that the shim and the monitor can be run.
-func New(opts Options) (*Runtime, error) { return &Runtime{opts}, nil }
-
-// Start starts a container and returns when its process has been executed.
-// A container that cannot be started gives a *StartError; then nothing is left
-// of it. An id that has a handle gives errdefs.ErrAlreadyExists.
-func (r *Runtime) Start(ctx context.Context, spec *Spec) (*Task, error) { return nil, errSkeleton }
-
-// List names the containers that have a handle, running or not, in no order.
-func (r *Runtime) List() ([]string, error) { return nil, errSkeleton }
-
-// Load finds a container again, after a restart of the daemon. A container
-// whose monitor died is killed and shown as exited, with Exit.Reason. An
-// unknown id gives errdefs.ErrNotFound.
-func (r *Runtime) Load(ctx context.Context, id string) (*Task, error) { return nil, errSkeleton }
 
 // Task is a container that was started: running, paused or exited. All
 // methods can be called at any time and from several goroutines; those that
-// need a running container give errdefs.ErrFailedPrecondition after its end.
-type Task struct{ id string }
+// need a running container give errdefs.ErrConflict after its end.
+type Task struct {
+	*followed
+	runtime *Runtime
+	id      string
+}
+
+func (r *Runtime) newTask(id string, c *child) *Task {
+	t := &Task{runtime: r, id: id}
+	h := c.handle
+	t.followed = follow("container "+id, r.dir(id), c, func() {
+		if m, err := managerOf(h); err == nil && m.Exists() {
+			killCgroup(m)
+		}
+	})
+	return t
+}
 
 // ID is the container's id.
 func (t *Task) ID() string { return t.id }
 
-// Pid is the pid of the container's first process in the daemon's pid
-// namespace; it stays the same after the end, when it means nothing any more.
-func (t *Task) Pid() int { return 0 }
+// Root is a path through which the daemon sees the container's root as the
+// container does, with all its mounts, while it runs. What is below is in the
+// container's hands: resolve paths inside it.
+func (t *Task) Root() string { return "/proc/" + strconv.Itoa(t.Pid()) + "/root" }
 
-// StartedAt is when the container's process was executed.
-func (t *Task) StartedAt() time.Time { return time.Time{} }
-
-// Root is a path through which the daemon sees the container's root, with the
-// overlay mounted, as long as the container runs.
-func (t *Task) Root() string { return "" }
-
-// Done is closed when the container has ended.
-func (t *Task) Done() <-chan struct{} { return nil }
-
-// Exit says how the container ended; ok is false while it runs.
-func (t *Task) Exit() (exit Exit, ok bool) { return Exit{}, false }
-
-// Wait waits for the end of the container or of ctx.
-func (t *Task) Wait(ctx context.Context) (Exit, error) { return Exit{}, errSkeleton }
-
-// OOM delivers a value when the kernel killed processes of the container for
-// its memory limit (several kills may give one value). It is never closed.
-func (t *Task) OOM() <-chan struct{} { return nil }
-
-// Signal sends sig to the container's first process.
-func (t *Task) Signal(ctx context.Context, sig syscall.Signal) error { return errSkeleton }
-
-// KillAll sends sig to every process of the container.
-func (t *Task) KillAll(ctx context.Context, sig syscall.Signal) error { return errSkeleton }
-
-// Pause freezes all processes of the container.
-func (t *Task) Pause(ctx context.Context) error { return errSkeleton }
-
-// Resume thaws a paused container.
-func (t *Task) Resume(ctx context.Context) error { return errSkeleton }
-
-// Paused says whether the container is frozen.
-func (t *Task) Paused(ctx context.Context) (bool, error) { return false, errSkeleton }
-
-// Resize sets the size of the container's terminal in characters.
-func (t *Task) Resize(ctx context.Context, height, width uint16) error { return errSkeleton }
-
-// Attach connects a client to the container's standard streams.
-func (t *Task) Attach(ctx context.Context, opts AttachOptions) (*Attachment, error) {
-	return nil, errSkeleton
+// manager makes a cgroup manager for one operation on a running container.
+func (t *Task) manager() (cgroups.Manager, error) {
+	if _, over := t.Exit(); over {
+		return nil, t.errEnded()
+	}
+	t.mu.Lock()
+	h := t.handle
+	t.mu.Unlock()
+	return managerOf(&h)
 }
 
-// Exec runs a further process in the container. Errors as Runtime.Start; a
-// paused container gives errdefs.ErrFailedPrecondition.
-func (t *Task) Exec(ctx context.Context, spec *ExecSpec) (*ExecTask, error) { return nil, errSkeleton }
+// KillAll sends sig to every process of the container.
+func (t *Task) KillAll(_ context.Context, sig syscall.Signal) error {
+	m, err := t.manager()
+	if err != nil {
+		return err
+	}
+	return signalCgroup(m, sig)
+}
 
-// Execs names the execs of the container that have a handle.
-func (t *Task) Execs() ([]string, error) { return nil, errSkeleton }
+// Pause freezes all processes of the container. A paused one stays so.
+func (t *Task) Pause(_ context.Context) error { return t.freeze(cgroups.Frozen) }
 
-// LoadExec finds an exec again after a restart of the daemon, running or exited.
-func (t *Task) LoadExec(ctx context.Context, id string) (*ExecTask, error) { return nil, errSkeleton }
+// Resume thaws a paused container. A running one stays so.
+func (t *Task) Resume(_ context.Context) error { return t.freeze(cgroups.Thawed) }
 
-// Update changes the limits of the running container. Nil fields stay as they are.
-func (t *Task) Update(ctx context.Context, res *specs.LinuxResources) error { return errSkeleton }
+func (t *Task) freeze(state cgroups.FreezerState) error {
+	m, err := t.manager()
+	if err != nil {
+		return err
+	}
+	if err := m.Freeze(state); err != nil {
+		return t.failed(fmt.Errorf("freezer of %s: %w", t.what, err))
+	}
+	return nil
+}
+
+// Paused says whether the container is frozen.
+func (t *Task) Paused(_ context.Context) (bool, error) {
+	m, err := t.manager()
+	if err != nil {
+		return false, err
+	}
+	state, err := m.GetFreezerState()
+	if err != nil {
+		return false, t.failed(fmt.Errorf("freezer of %s: %w", t.what, err))
+	}
+	return state == cgroups.Frozen, nil
+}
 
 // Pids lists the container's processes in the daemon's pid namespace.
-func (t *Task) Pids(ctx context.Context) ([]int, error) { return nil, errSkeleton }
-
-// Stats reads the container's cgroups.
-func (t *Task) Stats(ctx context.Context) (*Stats, error) { return nil, errSkeleton }
-
-// Delete removes the handle and everything that is left of an exited
-// container. A running one gives errdefs.ErrFailedPrecondition.
-func (t *Task) Delete(ctx context.Context) error { return errSkeleton }
+func (t *Task) Pids(_ context.Context) ([]int, error) {
+	m, err := t.manager()
+	if err != nil {
+		return nil, err
+	}
+	pids, err := m.GetAllPids()
+	if err != nil {
+		return nil, t.failed(fmt.Errorf("processes of %s: %w", t.what, err))
+	}
+	return pids, nil
+}
 
 // Stats are the kernel's numbers for a container.
 type Stats struct {
@@ -120,37 +115,39 @@ type Stats struct {
 	Cgroup *cgroups.Stats
 }
 
-// ExecTask is a further process in a container.
-type ExecTask struct{ id string }
-
-// ID is the exec's id.
-func (e *ExecTask) ID() string { return e.id }
-
-// Pid is as for Task.
-func (e *ExecTask) Pid() int { return 0 }
-
-// StartedAt is as for Task.
-func (e *ExecTask) StartedAt() time.Time { return time.Time{} }
-
-// Done is as for Task.
-func (e *ExecTask) Done() <-chan struct{} { return nil }
-
-// Exit is as for Task.
-func (e *ExecTask) Exit() (exit Exit, ok bool) { return Exit{}, false }
-
-// Wait is as for Task.
-func (e *ExecTask) Wait(ctx context.Context) (Exit, error) { return Exit{}, errSkeleton }
-
-// Signal sends sig to the process.
-func (e *ExecTask) Signal(ctx context.Context, sig syscall.Signal) error { return errSkeleton }
-
-// Resize is as for Task.
-func (e *ExecTask) Resize(ctx context.Context, height, width uint16) error { return errSkeleton }
-
-// Attach is as for Task; the Position is always zero.
-func (e *ExecTask) Attach(ctx context.Context, opts AttachOptions) (*Attachment, error) {
-	return nil, errSkeleton
+// Stats reads the container's cgroups.
+func (t *Task) Stats(_ context.Context) (*Stats, error) {
+	m, err := t.manager()
+	if err != nil {
+		return nil, err
+	}
+	s, err := m.GetStats()
+	if err != nil {
+		return nil, t.failed(fmt.Errorf("statistics of %s: %w", t.what, err))
+	}
+	return &Stats{Read: time.Now(), Unified: cgroups.IsCgroup2UnifiedMode(), Cgroup: s}, nil
 }
 
-// Delete removes the handle of an exited exec.
-func (e *ExecTask) Delete(ctx context.Context) error { return errSkeleton }
+// Delete removes the handle and everything that is left of an exited
+// container. A running one gives errdefs.ErrConflict.
+func (t *Task) Delete(_ context.Context) error {
+	if _, over := t.Exit(); !over {
+		return fault.Conflict("%s is running", t.what)
+	}
+	t.mu.Lock()
+	h := t.handle
+	t.mu.Unlock()
+	m, err := managerOf(&h)
+	if err != nil {
+		return err
+	}
+	if err := m.Destroy(); err != nil {
+		return fmt.Errorf("remove the cgroup of %s: %w", t.what, err)
+	}
+	for _, dir := range []string{t.runtime.stateDir(t.id), t.dir} {
+		if err := os.RemoveAll(dir); err != nil {
+			return fmt.Errorf("remove the handle of %s: %w", t.what, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,67 @@
+package runtime
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+
+	"github.com/seed-50ced230/berth/impl/runtime/protocol"
+)
+
+func readHandle(dir string) (*protocol.Handle, error) {
+	text, err := os.ReadFile(filepath.Join(dir, protocol.HandleName))
+	if err != nil {
+		return nil, err
+	}
+	var h protocol.Handle
+	if err := json.Unmarshal(text, &h); err != nil {
+		return nil, fmt.Errorf("read the handle in %s: %w", dir, err)
+	}
+	if h.Version < 1 || h.Version > protocol.Version {
+		return nil, fmt.Errorf("read the handle in %s: version %d is not known (up to %d)", dir, h.Version, protocol.Version)
+	}
+	return &h, nil
+}
+
+// writeHandle writes a handle in one step. A handle without pids is an intent:
+// from it a later daemon knows what to clean up if nobody finishes the start.
+func writeHandle(dir string, h *protocol.Handle) error {
+	text, err := json.Marshal(h)
+	if err != nil {
+		return fmt.Errorf("write the handle: %w", err)
+	}
+	name := filepath.Join(dir, protocol.HandleName)
+	if err := os.WriteFile(name+".new", text, 0o600); err != nil {
+		return fmt.Errorf("write the handle: %w", err)
+	}
+	if err := os.Rename(name+".new", name); err != nil {
+		return fmt.Errorf("write the handle: %w", err)
+	}
+	return nil
+}
+
+// dialWatch connects to a monitor, or to the shim that will become one, and
+// asks to watch.
+func dialWatch(ctx context.Context, dir string) (*net.UnixConn, error) {
+	conn, err := dial(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := conn.Write(protocol.Request(protocol.OpWatch, 0, 0, 0)); err != nil {
+		_ = conn.Close()
+		return nil, fmt.Errorf("ask to watch: %w", err)
+	}
+	return conn, nil
+}
+
+// awaitStart waits for the first word of a monitor whose shim still starts the
+// container. An error means that there will be none.
+func awaitStart(ctx context.Context, watch *net.UnixConn) error {
+	stop := context.AfterFunc(ctx, func() { _ = watch.Close() })
+	defer stop()
+	_, err := protocol.ReadEvent(watch)
+	return err
+}

@@ -1,0 +1,499 @@
+// The other ends of the monitor's socket: watchers (the daemon), attached
+// clients, and one-shot requests. The protocol is described in package protocol.
+
+#define _GNU_SOURCE
+#include "monitor.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <termios.h>
+#include <unistd.h>
+
+enum { OP_WATCH = 1, OP_ATTACH = 2, OP_RESIZE = 3 };
+enum { ATTACH_STDIN = 1, ATTACH_STDOUT = 2, ATTACH_STDERR = 4, ATTACH_PENDING = 8 };
+enum { EVENT_HELLO = 1, EVENT_OOM = 2, EVENT_EXIT = 3 };
+enum { ATTACH_MAGIC = 0x48545242 }; // "BRTH"
+
+struct request {
+	uint8_t op, flags;
+	uint16_t height, width, reserved;
+};
+
+struct attach_reply {
+	uint32_t magic, tty;
+	uint64_t inode, offset;
+};
+
+struct event {
+	uint32_t type, reserved;
+	struct exit_record exit;
+};
+
+struct client {
+	enum kind kind; // KIND_CLIENT, first
+	int fd;         // -1: closed, to be freed
+	uint8_t op;     // 0: the request is not complete
+	uint8_t flags;
+	bool input_ended; // read the end of what it sends
+	bool input_held;  // its input waits for the process
+	bool ended;       // got the end frame
+	size_t request_n;
+	struct request request;
+	char *pending; // output that its socket did not take
+	size_t pending_n, pending_done;
+	int64_t deadline; // when it is dropped, if pending
+	char *input;      // input that the process did not take
+	size_t input_n, input_done;
+	struct client *next;
+};
+
+static const struct config *cfg;
+static int epoll_fd, stdin_fd = -1;
+static struct client *clients;
+static int stalled, held;
+static enum kind stdin_kind = KIND_STDIN;
+
+void clients_init(const struct config *config, int epoll)
+{
+	cfg = config;
+	epoll_fd = epoll;
+	stdin_fd = config->in_fd;
+}
+
+static void interest(struct client *c)
+{
+	struct epoll_event ev = {.data.ptr = c};
+
+	if (!c->input_ended && !c->input_held)
+		ev.events |= EPOLLIN;
+	if (c->pending)
+		ev.events |= EPOLLOUT;
+	(void)epoll_ctl(epoll_fd, EPOLL_CTL_MOD, c->fd, &ev);
+}
+
+static void stdin_interest(void)
+{
+	struct epoll_event ev = {.events = EPOLLOUT, .data.ptr = &stdin_kind};
+
+	if (stdin_fd < 0)
+		return;
+	if (held > 0) {
+		if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, stdin_fd, &ev) < 0 && errno == EEXIST)
+			(void)epoll_ctl(epoll_fd, EPOLL_CTL_MOD, stdin_fd, &ev);
+	} else {
+		(void)epoll_ctl(epoll_fd, EPOLL_CTL_DEL, stdin_fd, NULL);
+	}
+}
+
+static void release_input(struct client *c)
+{
+	if (c->input_held) {
+		c->input_held = false;
+		held--;
+	}
+	free(c->input);
+	c->input = NULL;
+	c->input_n = c->input_done = 0;
+}
+
+static void release_pending(struct client *c)
+{
+	if (c->pending)
+		stalled--;
+	free(c->pending);
+	c->pending = NULL;
+	c->pending_n = c->pending_done = 0;
+}
+
+static void stdin_close(void)
+{
+	if (stdin_fd < 0)
+		return;
+	(void)epoll_ctl(epoll_fd, EPOLL_CTL_DEL, stdin_fd, NULL);
+	close(stdin_fd);
+	stdin_fd = -1;
+	for (struct client *c = clients; c; c = c->next) {
+		if (c->fd >= 0 && c->input_held) {
+			release_input(c);
+			interest(c);
+		}
+	}
+}
+
+// input_over: this client sends no more. All it sent has reached the process.
+static void input_over(struct client *c)
+{
+	if (c->op == OP_ATTACH && (c->flags & ATTACH_STDIN) && cfg->stdin_once && !cfg->tty)
+		stdin_close();
+}
+
+static void client_close(struct client *c)
+{
+	bool was_open = !c->input_ended;
+
+	if (c->fd < 0)
+		return;
+	close(c->fd); // leaves the epoll set by itself
+	c->fd = -1;
+	release_pending(c);
+	release_input(c);
+	stdin_interest();
+	c->input_ended = true;
+	if (was_open)
+		input_over(c);
+}
+
+void clients_sweep(void)
+{
+	struct client **p = &clients;
+
+	while (*p) {
+		struct client *c = *p;
+		if (c->fd >= 0) {
+			p = &c->next;
+			continue;
+		}
+		*p = c->next;
+		free(c);
+	}
+}
+
+// client_send never blocks. What the socket does not take now is kept; while
+// anything is kept, no more output is read (clients_blocked), so that at most
+// one chunk is ever kept per client.
+static void client_send(struct client *c, const void *head, size_t head_n, const char *buf, size_t n)
+{
+	struct iovec iov[2] = {{(void *)(uintptr_t)head, head_n}, {(void *)(uintptr_t)buf, n}};
+	struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
+	size_t total = head_n + n, sent = 0, rest;
+	char *grown;
+
+	if (!c->pending) {
+		ssize_t w;
+		do
+			w = sendmsg(c->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+		while (w < 0 && errno == EINTR);
+		if (w < 0 && errno != EAGAIN && errno != ENOBUFS) {
+			client_close(c);
+			return;
+		}
+		if (w > 0)
+			sent = (size_t)w;
+		if (sent == total)
+			return;
+	}
+	rest = total - sent;
+	grown = realloc(c->pending, c->pending_n + rest);
+	if (!grown) {
+		client_close(c);
+		return;
+	}
+	if (!c->pending) {
+		stalled++;
+		c->deadline = now_ms() + STALL_MS;
+	}
+	c->pending = grown;
+	if (sent < head_n) {
+		memcpy(grown + c->pending_n, (const char *)head + sent, head_n - sent);
+		c->pending_n += head_n - sent;
+		sent = 0;
+	} else {
+		sent -= head_n;
+	}
+	if (n > sent)
+		memcpy(grown + c->pending_n, buf + sent, n - sent);
+	c->pending_n += n - sent;
+	interest(c);
+}
+
+static void client_flush(struct client *c)
+{
+	while (c->pending && c->pending_done < c->pending_n) {
+		ssize_t w = send(c->fd, c->pending + c->pending_done, c->pending_n - c->pending_done,
+				 MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (w < 0 && errno == EINTR)
+			continue;
+		if (w < 0 && (errno == EAGAIN || errno == ENOBUFS))
+			return;
+		if (w <= 0) {
+			client_close(c);
+			return;
+		}
+		c->pending_done += (size_t)w;
+		c->deadline = now_ms() + (exit_known ? LINGER_MS : STALL_MS);
+	}
+	release_pending(c);
+	interest(c);
+}
+
+static void send_frame(struct client *c, int stream, const char *buf, size_t n)
+{
+	unsigned char head[8] = {(unsigned char)stream};
+
+	head[4] = (unsigned char)(n >> 24);
+	head[5] = (unsigned char)(n >> 16);
+	head[6] = (unsigned char)(n >> 8);
+	head[7] = (unsigned char)n;
+	client_send(c, head, sizeof head, buf, n);
+}
+
+static bool wants(const struct client *c, int stream)
+{
+	return c->fd >= 0 && c->op == OP_ATTACH && !c->ended &&
+	       (c->flags & (stream == STREAM_OUT ? ATTACH_STDOUT : ATTACH_STDERR));
+}
+
+void clients_output(int stream, const char *buf, size_t n)
+{
+	for (struct client *c = clients; c; c = c->next)
+		if (wants(c, stream))
+			send_frame(c, stream, buf, n);
+}
+
+bool clients_blocked(void)
+{
+	return stalled > 0;
+}
+
+int clients_timeout(int64_t now)
+{
+	int64_t first = -1;
+
+	if (stalled == 0)
+		return -1;
+	for (struct client *c = clients; c; c = c->next)
+		if (c->pending && (first < 0 || c->deadline < first))
+			first = c->deadline;
+	if (first < 0)
+		return -1;
+	return first <= now ? 0 : (int)(first - now);
+}
+
+void clients_expire(int64_t now)
+{
+	if (stalled == 0)
+		return;
+	for (struct client *c = clients; c; c = c->next)
+		if (c->pending && c->deadline <= now)
+			client_close(c);
+}
+
+static void send_event(struct client *c, uint32_t type)
+{
+	struct event e = {.type = type, .exit = exit_state};
+
+	client_send(c, &e, sizeof e, NULL, 0);
+}
+
+static void send_end(struct client *c)
+{
+	c->ended = true;
+	send_frame(c, STREAM_END, NULL, 0);
+}
+
+void clients_oom(void)
+{
+	for (struct client *c = clients; c; c = c->next)
+		if (c->fd >= 0 && c->op == OP_WATCH)
+			send_event(c, EVENT_OOM);
+}
+
+void clients_exit(void)
+{
+	for (struct client *c = clients; c; c = c->next) {
+		if (c->fd >= 0 && c->op == OP_WATCH)
+			send_event(c, EVENT_EXIT);
+		if (c->fd >= 0 && c->op == OP_ATTACH && !c->ended)
+			send_end(c);
+		if (c->pending)
+			c->deadline = now_ms() + LINGER_MS;
+	}
+}
+
+bool clients_idle(void)
+{
+	return stalled == 0;
+}
+
+static void start_attach(struct client *c)
+{
+	struct attach_reply reply = {.magic = ATTACH_MAGIC, .tty = cfg->tty};
+	int size = CLIENT_BUFFER;
+
+	if (setsockopt(c->fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size) < 0)
+		(void)setsockopt(c->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+	log_position(&reply.inode, &reply.offset);
+	client_send(c, &reply, sizeof reply, NULL, 0);
+	for (int stream = STREAM_OUT; stream <= STREAM_ERR && (c->flags & ATTACH_PENDING); stream++) {
+		size_t n;
+		const char *buf = log_pending(stream, &n);
+		if (n > 0 && wants(c, stream))
+			send_frame(c, stream, buf, n);
+	}
+	if (exit_known && c->fd >= 0)
+		send_end(c);
+}
+
+static void handle_request(struct client *c)
+{
+	int32_t result = 0;
+
+	c->op = c->request.op;
+	c->flags = c->request.flags;
+	switch (c->op) {
+	case OP_WATCH:
+		send_event(c, exit_known ? EVENT_EXIT : EVENT_HELLO);
+		return;
+	case OP_ATTACH:
+		start_attach(c);
+		return;
+	case OP_RESIZE: {
+		struct winsize ws = {.ws_row = c->request.height, .ws_col = c->request.width};
+		if (!cfg->tty)
+			result = ENOTTY;
+		else if (ioctl(cfg->out_fd, TIOCSWINSZ, &ws) < 0)
+			result = errno;
+		client_send(c, &result, sizeof result, NULL, 0);
+		return;
+	}
+	default:
+		client_close(c);
+	}
+}
+
+static void take_input(struct client *c, const char *buf, size_t n)
+{
+	size_t done = 0;
+
+	if (c->op != OP_ATTACH || !(c->flags & ATTACH_STDIN))
+		return; // nobody asked for it
+	while (stdin_fd >= 0 && done < n) {
+		ssize_t w = held > 0 ? -1 : write(stdin_fd, buf + done, n - done);
+		if (w < 0 && (held > 0 || errno == EAGAIN)) {
+			c->input = malloc(n - done);
+			if (!c->input) {
+				client_close(c);
+				return;
+			}
+			memcpy(c->input, buf + done, n - done);
+			c->input_n = n - done;
+			c->input_done = 0;
+			c->input_held = true;
+			held++;
+			stdin_interest();
+			interest(c);
+			return;
+		}
+		if (w < 0 && errno == EINTR)
+			continue;
+		if (w <= 0) { // the process closed it: the rest is read and dropped
+			stdin_close();
+			return;
+		}
+		done += (size_t)w;
+	}
+}
+
+void stdin_event(void)
+{
+	for (struct client *c = clients; c; c = c->next) {
+		while (c->fd >= 0 && c->input_held && c->input_done < c->input_n) {
+			ssize_t w = write(stdin_fd, c->input + c->input_done, c->input_n - c->input_done);
+			if (w < 0 && errno == EINTR)
+				continue;
+			if (w < 0 && errno == EAGAIN)
+				return;
+			if (w <= 0) {
+				stdin_close();
+				return;
+			}
+			c->input_done += (size_t)w;
+		}
+		if (c->fd >= 0 && c->input_held) {
+			release_input(c);
+			interest(c);
+		}
+	}
+	stdin_interest();
+}
+
+static void client_read(struct client *c)
+{
+	static char buf[CHUNK_BYTES];
+
+	while (c->fd >= 0 && !c->input_ended && !c->input_held) {
+		bool head = c->op == 0;
+		char *to = head ? (char *)&c->request + c->request_n : buf;
+		size_t want = head ? sizeof c->request - c->request_n : sizeof buf;
+		ssize_t r = recv(c->fd, to, want, MSG_DONTWAIT);
+
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r < 0 && errno == EAGAIN)
+			return;
+		if (r < 0) {
+			client_close(c);
+			return;
+		}
+		if (r == 0) {
+			if (head) {
+				client_close(c);
+				return;
+			}
+			c->input_ended = true;
+			interest(c);
+			input_over(c);
+			return;
+		}
+		if (head) {
+			c->request_n += (size_t)r;
+			if (c->request_n == sizeof c->request)
+				handle_request(c);
+			continue;
+		}
+		take_input(c, buf, (size_t)r);
+		if ((size_t)r < want)
+			return;
+	}
+}
+
+void client_event(struct client *c, uint32_t events)
+{
+	if (c->fd >= 0 && (events & EPOLLOUT))
+		client_flush(c);
+	if (c->fd >= 0 && (events & EPOLLIN))
+		client_read(c);
+	if (c->fd >= 0 && (events & (EPOLLHUP | EPOLLERR)) && !(events & EPOLLIN))
+		client_close(c);
+}
+
+void client_add(int fd)
+{
+	struct client *c = calloc(1, sizeof *c);
+	struct epoll_event ev = {.events = EPOLLIN, .data.ptr = c};
+
+	if (!c) {
+		close(fd);
+		return;
+	}
+	c->kind = KIND_CLIENT;
+	c->fd = fd;
+	if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &ev) < 0) {
+		close(fd);
+		free(c);
+		return;
+	}
+	c->next = clients;
+	clients = c;
+}
+
+void clients_prefill(void)
+{
+	for (struct client *c = clients; c; c = c->next)
+		client_read(c);
+}

@@ -1,0 +1,206 @@
+// Package shim is the part of the runtime that runs in berth-shim: it builds a
+// container or an exec with libcontainer from an order that it inherits, says
+// how that went, and becomes the monitor.
+package shim
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	_ "github.com/opencontainers/cgroups/devices" // device rules of cgroups
+	"github.com/opencontainers/runc/libcontainer"
+	_ "github.com/opencontainers/runc/libcontainer/nsenter" // the C half of Init
+	"github.com/sirupsen/logrus"
+	"golang.org/x/sys/unix"
+
+	"github.com/seed-50ced230/berth/impl/runtime/monitor"
+	"github.com/seed-50ced230/berth/impl/runtime/protocol"
+)
+
+// Init is to be called from an init function of the program: it does not
+// return in a process that libcontainer started as a container's first one.
+func Init() {
+	if len(os.Args) > 1 && os.Args[1] == "init" {
+		libcontainer.Init()
+	}
+}
+
+// Main carries out the inherited order. It returns the program's exit status,
+// and only on failure.
+func Main() int {
+	// A start allocates a few megabytes and is over: collecting costs more
+	// than it gives.
+	debug.SetGCPercent(-1)
+	runtime.LockOSThread()
+	logrus.SetOutput(io.Discard)
+	logrus.SetLevel(logrus.WarnLevel)
+
+	report := os.NewFile(protocol.FDReport, "report")
+	for fd := protocol.FDOrder; fd < protocol.FDConns; fd++ {
+		unix.CloseOnExec(fd)
+	}
+	if err := carryOut(report); err != nil {
+		answer := protocol.Report{Error: err.Error(), Code: 128}
+		if failed := (*startError)(nil); errors.As(err, &failed) {
+			answer.Code = failed.code
+		}
+		_ = json.NewEncoder(report).Encode(answer)
+		return 1
+	}
+	return 1
+}
+
+// startError is a failure with the exit code that Docker gives it.
+type startError struct {
+	code int
+	text string
+}
+
+func (e *startError) Error() string { return e.text }
+
+// started is a running process and what has to be undone if it cannot be kept.
+type started struct {
+	container *libcontainer.Container
+	process   *libcontainer.Process
+	pid       int
+	undo      func()
+}
+
+func carryOut(report *os.File) (err error) {
+	var order protocol.Order
+	if err := json.NewDecoder(os.NewFile(protocol.FDOrder, "order")).Decode(&order); err != nil {
+		return fmt.Errorf("read the order: %w", err)
+	}
+	conns := make([]int, 0, order.Conns)
+	for i := range order.Conns {
+		unix.CloseOnExec(protocol.FDConns + i)
+		conns = append(conns, protocol.FDConns+i)
+	}
+	logFD, err := openLog(order.Log.Path)
+	if err != nil {
+		return err
+	}
+	// Processes that lose their parent without a pid namespace of their own come
+	// to this one, which reaps them.
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("become a subreaper: %w", err)
+	}
+
+	var s *started
+	terminal := false
+	if order.Process != nil {
+		terminal = order.Process.Terminal
+	} else {
+		terminal = order.OCI.Process.Terminal
+	}
+	stdio, err := openStdio(terminal, order.Stdio.OpenStdin)
+	if err != nil {
+		return err
+	}
+	if order.Process != nil {
+		s, err = startExec(&order, stdio)
+	} else {
+		s, err = startContainer(&order, stdio)
+	}
+	if err != nil {
+		return err
+	}
+	defer s.undo()
+
+	if err := awaitExec(s, stdio); err != nil {
+		return err
+	}
+	handle, err := newHandle(&order, s, terminal)
+	if err != nil {
+		return err
+	}
+	if err := writeHandle(order.Dir, handle); err != nil {
+		return err
+	}
+	config := monitor.Config{
+		ID:     order.ID,
+		Listen: protocol.FDListen, Dir: protocol.FDHandle, MountNS: protocol.FDMountNS,
+		Stdin: stdio.stdin, Stdout: stdio.stdout, Stderr: stdio.stderr,
+		OOMEvent: -1, OOMFile: -1,
+		Terminal: terminal, StdinOnce: order.Stdio.StdinOnce,
+		Exec: order.Process != nil, Child: s.pid,
+		LogPath: order.Log.Path, LogFile: logFD, LogMaxSize: order.Log.MaxSize, LogMaxFile: order.Log.MaxFile,
+		Conns: conns,
+	}
+	if order.Process == nil {
+		config.OOMEvent, config.OOMFile = watchMemory(handle.CgroupPaths)
+		if !privatePids(s.container) {
+			config.CgroupProcs = procsFile(handle.CgroupPaths)
+		}
+	}
+	// A daemon that is gone by now finds the handle.
+	_ = json.NewEncoder(report).Encode(protocol.Report{Handle: handle})
+	_ = report.Close()
+	return monitor.Become("/proc/self/exe", config)
+}
+
+func openLog(path string) (int, error) {
+	if path == "" {
+		return -1, nil
+	}
+	fd, err := unix.Open(path, unix.O_WRONLY|unix.O_CREAT|unix.O_APPEND|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0o640)
+	if err != nil {
+		return -1, fmt.Errorf("open the log: %w", &os.PathError{Op: "open", Path: path, Err: err})
+	}
+	return fd, nil
+}
+
+func newHandle(order *protocol.Order, s *started, terminal bool) (*protocol.Handle, error) {
+	pidStart, err := startTime(s.pid)
+	if err != nil {
+		return nil, fmt.Errorf("read the process's start time: %w", err)
+	}
+	shimStart, err := startTime(os.Getpid())
+	if err != nil {
+		return nil, fmt.Errorf("read the shim's start time: %w", err)
+	}
+	h := &protocol.Handle{
+		Version: protocol.Version, ID: order.ID, Exec: order.Exec,
+		Shim: os.Getpid(), ShimStart: shimStart, Pid: s.pid, PidStart: pidStart,
+		StartedAt: time.Now().UTC(), Terminal: terminal,
+	}
+	if order.Process == nil {
+		state, err := s.container.State()
+		if err != nil {
+			return nil, fmt.Errorf("read the container's state: %w", err)
+		}
+		h.Cgroup = state.Config.Cgroups
+		h.CgroupPaths = state.CgroupPaths
+	}
+	return h, nil
+}
+
+func writeHandle(dir string, h *protocol.Handle) error {
+	text, err := json.Marshal(h)
+	if err != nil {
+		return fmt.Errorf("write the handle: %w", err)
+	}
+	name := filepath.Join(dir, protocol.HandleName)
+	if err := os.WriteFile(name+".new", text, 0o600); err != nil {
+		return fmt.Errorf("write the handle: %w", err)
+	}
+	if err := os.Rename(name+".new", name); err != nil {
+		return fmt.Errorf("write the handle: %w", err)
+	}
+	return nil
+}
+
+// startTime is field 22 of /proc/<pid>/stat (proc_pid_stat(5)), in clock ticks
+// since boot.
+func startTime(pid int) (uint64, error) {
+	st, err := protocol.ReadStat(strconv.Itoa(pid))
+	return st.StartTime, err
+}

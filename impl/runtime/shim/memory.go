@@ -1,0 +1,67 @@
+package shim
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// watchMemory gives a descriptor that becomes readable when the kernel kills
+// for memory in the container's cgroup, and the file that counts the kills:
+// memory.events (Documentation/admin-guide/cgroup-v2.rst) or
+// memory.oom_control (cgroup-v1/memory.rst, section 10). Both are -1 where the
+// kernel has no memory controller: then nothing is known of such kills.
+func watchMemory(cgroups map[string]string) (event, file int) {
+	if dir, ok := cgroups[""]; ok {
+		return watchEvents(filepath.Join(dir, "memory.events"))
+	}
+	if dir, ok := cgroups["memory"]; ok {
+		return watchControl(dir)
+	}
+	return -1, -1
+}
+
+func watchEvents(name string) (event, file int) {
+	file, err := unix.Open(name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, -1
+	}
+	event, err = unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
+	if err != nil {
+		return -1, file
+	}
+	if _, err := unix.InotifyAddWatch(event, name, unix.IN_MODIFY); err != nil {
+		_ = unix.Close(event)
+		return -1, file
+	}
+	return event, file
+}
+
+func watchControl(dir string) (event, file int) {
+	file, err := unix.Open(filepath.Join(dir, "memory.oom_control"), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, -1
+	}
+	event, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		return -1, file
+	}
+	control := fmt.Sprintf("%d %d", event, file)
+	if err := os.WriteFile(filepath.Join(dir, "cgroup.event_control"), []byte(control), 0); err != nil {
+		_ = unix.Close(event)
+		return -1, file
+	}
+	return event, file
+}
+
+// procsFile is the file with the pids of all of the container's processes.
+func procsFile(cgroups map[string]string) string {
+	for _, controller := range []string{"", "pids", "devices", "memory", "freezer"} {
+		if dir, ok := cgroups[controller]; ok {
+			return filepath.Join(dir, "cgroup.procs")
+		}
+	}
+	return ""
+}

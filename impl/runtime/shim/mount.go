@@ -1,0 +1,157 @@
+package shim
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed-50ced230/berth/impl/runtime/protocol"
+)
+
+// mountRoot mounts the container's root in this process's own mount namespace
+// and gives its path.
+func mountRoot(order *protocol.Order) (string, error) {
+	if err := isolateMounts(order); err != nil {
+		return "", err
+	}
+	r := order.Rootfs
+	if r.Dir != "" {
+		return r.Dir, nil
+	}
+	if err := mountOverlay(r); err != nil {
+		return "", fmt.Errorf("mount the container's root: %w", err)
+	}
+	return r.Target, nil
+}
+
+// isolateMounts keeps what is mounted here away from the host, while what the
+// host mounts and unmounts still arrives. A container that shares a mount with
+// the host (propagation "shared") needs the way back as well; then only the
+// mount that holds the root is cut off.
+func isolateMounts(order *protocol.Order) error {
+	where, flags := "/", uintptr(unix.MS_SLAVE|unix.MS_REC)
+	if shares(order) {
+		where, flags = order.Rootfs.Target, unix.MS_PRIVATE
+		if where != "" {
+			if err := unix.Mount(where, where, "", unix.MS_BIND, ""); err != nil {
+				return fmt.Errorf("bind %s: %w", where, err)
+			}
+		}
+	}
+	if where == "" {
+		return nil
+	}
+	if err := unix.Mount("", where, "", flags, ""); err != nil {
+		return fmt.Errorf("isolate the mounts below %s: %w", where, err)
+	}
+	return nil
+}
+
+func shares(order *protocol.Order) bool {
+	for _, m := range order.OCI.Mounts {
+		for _, o := range m.Options {
+			if o == "shared" || o == "rshared" {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// mountOverlay uses the file-system context calls, whose "lowerdir+" (Linux
+// 6.5) has no limit on the length of all layers together, and falls back to
+// mount(2), whose options must fit in a page.
+func mountOverlay(r protocol.Rootfs) error {
+	if len(r.Lower) == 0 {
+		return errors.New("no layers")
+	}
+	err := mountOverlayContext(r)
+	if errors.Is(err, errNoContext) {
+		return mountOverlayOptions(r)
+	}
+	return err
+}
+
+// Later diffs read the upper directory as it is, so nothing may be stored
+// there in the forms that these options switch off
+// (Documentation/filesystems/overlayfs.rst).
+var overlayOptions = [][2]string{{"index", "off"}, {"redirect_dir", "off"}, {"metacopy", "off"}}
+
+var errNoContext = errors.New("no lowerdir+")
+
+func mountOverlayContext(r protocol.Rootfs) error {
+	fsfd, err := unix.Fsopen("overlay", unix.FSOPEN_CLOEXEC)
+	if err != nil {
+		if errors.Is(err, unix.ENOSYS) {
+			return errNoContext
+		}
+		return fmt.Errorf("fsopen: %w", err)
+	}
+	defer unix.Close(fsfd)
+	for i, dir := range r.Lower {
+		if err := unix.FsconfigSetString(fsfd, "lowerdir+", dir); err != nil {
+			if i == 0 && errors.Is(err, unix.EINVAL) {
+				return errNoContext
+			}
+			return fmt.Errorf("layer %s: %w", dir, explain(fsfd, err))
+		}
+	}
+	options := overlayOptions
+	if r.Upper != "" {
+		options = append([][2]string{{"upperdir", r.Upper}, {"workdir", r.Work}}, options...)
+	}
+	for _, o := range options {
+		if err := unix.FsconfigSetString(fsfd, o[0], o[1]); err != nil {
+			return fmt.Errorf("option %s=%s: %w", o[0], o[1], explain(fsfd, err))
+		}
+	}
+	if err := unix.FsconfigCreate(fsfd); err != nil {
+		return fmt.Errorf("fsconfig: %w", explain(fsfd, err))
+	}
+	mfd, err := unix.Fsmount(fsfd, unix.FSMOUNT_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("fsmount: %w", explain(fsfd, err))
+	}
+	defer unix.Close(mfd)
+	if err := unix.MoveMount(mfd, "", unix.AT_FDCWD, r.Target, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
+		return fmt.Errorf("move the mount to %s: %w", r.Target, err)
+	}
+	return nil
+}
+
+// explain adds what the kernel wrote into the context's log.
+func explain(fsfd int, err error) error {
+	buf := make([]byte, 1024)
+	n, rerr := unix.Read(fsfd, buf)
+	if rerr != nil || n <= 0 {
+		return err
+	}
+	return fmt.Errorf("%w (%s)", err, strings.TrimSpace(string(buf[:n])))
+}
+
+func mountOverlayOptions(r protocol.Rootfs) error {
+	// lowerdir's separator and escape character; the kernel splits options at commas.
+	escape := strings.NewReplacer(`\`, `\\`, ":", `\:`, ",", `\,`)
+	layers := make([]string, 0, len(r.Lower))
+	for _, dir := range r.Lower {
+		layers = append(layers, escape.Replace(dir))
+	}
+	options := []string{"lowerdir=" + strings.Join(layers, ":")}
+	if r.Upper != "" {
+		options = append(options, "upperdir="+escape.Replace(r.Upper), "workdir="+escape.Replace(r.Work))
+	}
+	for _, o := range overlayOptions {
+		options = append(options, o[0]+"="+o[1])
+	}
+	data := strings.Join(options, ",")
+	if len(data) >= os.Getpagesize() {
+		return fmt.Errorf("%d layers do not fit in a mount's options (%d bytes) on this kernel", len(r.Lower), len(data))
+	}
+	if err := unix.Mount("overlay", r.Target, "overlay", 0, data); err != nil {
+		return &os.PathError{Op: "mount overlay", Path: r.Target, Err: err}
+	}
+	return nil
+}

@@ -1,0 +1,163 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/seed-50ced230/berth/impl/fault"
+	"github.com/seed-50ced230/berth/impl/runtime/protocol"
+)
+
+// Start starts a container and returns when its process has been executed. A
+// container that cannot be started gives a *StartError; then nothing is left
+// of it. An id that has a handle gives errdefs.ErrConflict.
+func (r *Runtime) Start(ctx context.Context, spec *Spec) (_ *Task, err error) {
+	started := false
+	defer func() {
+		if !started {
+			closeAll(spec.Attachments)
+		}
+	}()
+	if err := checkSpec(spec); err != nil {
+		return nil, err
+	}
+	cgroup, err := cgroupOf(spec.OCI.Linux.CgroupsPath, r.systemd)
+	if err != nil {
+		return nil, err
+	}
+	dir := r.dir(spec.ID)
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		if errors.Is(err, os.ErrExist) {
+			return nil, fault.Conflict("container %s is known to the runtime already", spec.ID)
+		}
+		return nil, fmt.Errorf("make the handle directory: %w", err)
+	}
+	intent := &protocol.Handle{Version: protocol.Version, ID: spec.ID, Cgroup: cgroup}
+	defer func() {
+		if err != nil {
+			r.sweep(spec.ID, intent)
+		}
+	}()
+	if err := writeHandle(dir, intent); err != nil {
+		return nil, err
+	}
+	order := &protocol.Order{
+		ID: spec.ID, Dir: dir, OCI: spec.OCI,
+		Rootfs: protocol.Rootfs(spec.Rootfs), Stdio: protocol.Stdio(spec.Stdio), Log: protocol.Log(spec.Log),
+	}
+	c, err := r.spawn(ctx, order, spec.Attachments)
+	if err != nil {
+		return nil, err
+	}
+	started = true
+	return r.newTask(spec.ID, c), nil
+}
+
+func checkSpec(spec *Spec) error {
+	if err := checkID(spec.ID); err != nil {
+		return err
+	}
+	if spec.OCI == nil || spec.OCI.Process == nil || spec.OCI.Linux == nil {
+		return fault.Invalid("container %s has no process or no Linux configuration", spec.ID)
+	}
+	if spec.OCI.Hooks != nil {
+		return fault.Invalid("container %s has hooks, which the runtime does not run", spec.ID)
+	}
+	r := spec.Rootfs
+	switch {
+	case r.Dir != "" && (len(r.Lower) > 0 || r.Upper != "" || r.Work != "" || r.Target != ""):
+		return fault.Invalid("container %s has two roots", spec.ID)
+	case r.Dir == "" && (len(r.Lower) == 0 || r.Target == ""):
+		return fault.Invalid("container %s has no root", spec.ID)
+	case (r.Upper == "") != (r.Work == ""):
+		return fault.Invalid("container %s: upper and work directory come together", spec.ID)
+	}
+	return nil
+}
+
+// sweep removes what an unfinished or dead container left: processes, cgroups,
+// state, handle.
+func (r *Runtime) sweep(id string, h *protocol.Handle) {
+	if m, err := managerOf(h); err == nil && m.Exists() {
+		killCgroup(m)
+		_ = m.Destroy()
+	}
+	_ = os.RemoveAll(r.stateDir(id))
+	_ = os.RemoveAll(r.dir(id))
+}
+
+// Load finds a container again, after a restart of the daemon. A container
+// whose monitor died is killed and shown as exited, with Exit.Reason. An
+// unknown id gives errdefs.ErrNotFound.
+func (r *Runtime) Load(ctx context.Context, id string) (*Task, error) {
+	if err := checkID(id); err != nil {
+		return nil, fault.NotFound("no handle for container %s", id)
+	}
+	c, err := r.loadChild(ctx, r.dir(id), id)
+	if err != nil {
+		return nil, err
+	}
+	if c.handle == nil { // a start that nobody finished
+		return nil, fault.NotFound("no handle for container %s", id)
+	}
+	return r.newTask(id, c), nil
+}
+
+// loadChild reads a handle directory. A child without a handle was never
+// started; its remains are gone.
+func (r *Runtime) loadChild(ctx context.Context, dir, id string) (*child, error) {
+	h, err := readHandle(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		_ = os.RemoveAll(dir)
+		return nil, fault.NotFound("no handle in %s", dir)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(filepath.Join(dir, protocol.ExitName)); err == nil {
+		return &child{handle: h}, nil
+	}
+	watch, err := dialWatch(ctx, dir)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("load %s: %w", id, ctx.Err())
+		}
+		// Nobody listens. It may have exited in between, which followChild sees.
+		if h.Shim == 0 {
+			r.sweepChild(dir, h)
+			return &child{}, nil
+		}
+		return &child{handle: h}, nil
+	}
+	if h.Shim == 0 {
+		// Another daemon's start is under way; the monitor speaks when it is done.
+		if err := awaitStart(ctx, watch); err != nil {
+			_ = watch.Close()
+			if ctx.Err() != nil {
+				return nil, fmt.Errorf("load %s: %w", id, ctx.Err())
+			}
+			r.sweepChild(dir, h)
+			return &child{}, nil
+		}
+		_ = watch.Close()
+		return r.loadChild(ctx, dir, id)
+	}
+	return &child{handle: h, watch: watch}, nil
+}
+
+func (r *Runtime) sweepChild(dir string, h *protocol.Handle) {
+	if h.Exec == "" {
+		r.sweep(h.ID, h)
+		return
+	}
+	_ = os.RemoveAll(dir)
+}
+
+func closeAll(attachments []*Attachment) {
+	for _, a := range attachments {
+		_ = a.Close()
+	}
+}
