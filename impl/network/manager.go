@@ -70,6 +70,7 @@ type Manager struct {
 	log   *slog.Logger
 	table *firewall.Table
 	ports hostport.Table
+	flows flows
 	reap  *reaper
 	busy  keyedMutex // by container id
 
@@ -124,16 +125,19 @@ func Open(opts Options) (*Manager, error) {
 		return nil, fmt.Errorf("open networks: %w", err)
 	}
 	if err := m.restore(); err != nil {
-		m.ports.Close()
-		return nil, fmt.Errorf("open networks: %w", err)
+		return nil, errors.Join(fmt.Errorf("open networks: %w", err), m.Close())
 	}
 	return m, nil
 }
 
-// Close lets go of the ports' sockets. Namespaces, devices and rules stay.
+// Close lets go of the ports and of the kernel's sockets. Namespaces, devices and rules stay.
 func (m *Manager) Close() error {
 	m.reap.close()
+	m.flows.close()
 	m.ports.Close()
+	if err := m.table.Close(); err != nil {
+		return fmt.Errorf("close networks: %w", err)
+	}
 	return nil
 }
 

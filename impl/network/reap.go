@@ -2,12 +2,10 @@ package network
 
 import (
 	"log/slog"
-	"net/netip"
 	"sync"
 	"time"
 
 	"github.com/seed-50ced230/berth/impl/network/bridge"
-	"github.com/seed-50ced230/berth/impl/network/ipam"
 )
 
 // reaper waits until the kernel has removed the interface of a released
@@ -30,8 +28,7 @@ type reaper struct {
 // remains are what a released endpoint leaves for a while.
 type remains struct {
 	device string
-	pool   *ipam.Pool
-	addr   netip.Addr
+	free   func()
 	since  time.Time
 }
 
@@ -48,11 +45,11 @@ func newReaper(log *slog.Logger) *reaper {
 	return &reaper{log: log, stop: make(chan struct{})}
 }
 
-// add takes charge of an interface and its address.
-func (r *reaper) add(device string, pool *ipam.Pool, addr netip.Addr) {
+// add calls free, which gives the address back, when the interface is gone.
+func (r *reaper) add(device string, free func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.waiting = append(r.waiting, &remains{device: device, pool: pool, addr: addr, since: time.Now()})
+	r.waiting = append(r.waiting, &remains{device: device, free: free, since: time.Now()})
 	if !r.running && !r.closed {
 		r.running = true
 		r.done.Add(1)
@@ -110,7 +107,7 @@ func (r *reaper) gone(w *remains) bool {
 			return false
 		}
 	}
-	w.pool.Give(w.addr)
+	w.free()
 	return true
 }
 

@@ -92,7 +92,7 @@ func (m *Manager) buildBridged(s *Sandbox, spec SandboxSpec, undo *undoStack) er
 		s.Endpoints = append(s.Endpoints, e)
 		// Until the kernel has seen the interface go, the address is not free;
 		// an interface that was never made is gone at once.
-		undo.push(func() error { m.reap.add(e.HostInterface, n.pool, e.IPv4.Addr()); return nil })
+		undo.push(func() error { m.reap.add(e.HostInterface, func() { n.pool.Give(e.IPv4.Addr()) }); return nil })
 	}
 	if err := m.reserve(s, spec, undo); err != nil {
 		return err
@@ -127,7 +127,7 @@ func (m *Manager) buildBridged(s *Sandbox, spec SandboxSpec, undo *undoStack) er
 		return fault.Internal("make the network of container %s: %w", s.ContainerID, err)
 	}
 	undo.push(func() error { return m.table.Remove(forwards) })
-	m.cutFlows(s, false)
+	m.cutFlows(s)
 	return nil
 }
 
@@ -259,7 +259,6 @@ func (m *Manager) release(containerID string) error {
 	}
 	var errs []error
 	errs = append(errs, m.table.Remove(s.forwards()))
-	m.cutFlows(s, true)
 	if s.Mode == ModeBridge || s.Mode == ModeNone {
 		errs = append(errs, netns.Remove(s.Key))
 	}
@@ -269,7 +268,12 @@ func (m *Manager) release(containerID string) error {
 	}
 	for i, e := range s.Endpoints {
 		if n := networks[i]; n != nil && n.pool != nil {
-			m.reap.add(e.HostInterface, n.pool, e.IPv4.Addr())
+			m.reap.add(e.HostInterface, func() {
+				if i == 0 {
+					m.endFlows(s)
+				}
+				n.pool.Give(e.IPv4.Addr())
+			})
 		}
 	}
 	m.mu.Lock()

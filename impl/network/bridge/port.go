@@ -161,11 +161,10 @@ func Exists(name string) bool {
 // turns IPv6 off there for lo and every later interface.
 func Loopback(ipv6 bool) error {
 	if !ipv6 {
-		for _, conf := range []string{"all", "default"} {
-			err := setSysctl("net/ipv6/conf/"+conf+"/disable_ipv6", "1")
-			if err != nil && !errors.Is(err, fs.ErrNotExist) { // a kernel without IPv6
-				return err
-			}
+		// "all" sets "default" too (net/ipv6/addrconf.c, addrconf_disable_ipv6).
+		err := setSysctl("net/ipv6/conf/all/disable_ipv6", "1")
+		if err != nil && !errors.Is(err, fs.ErrNotExist) { // a kernel without IPv6
+			return err
 		}
 	}
 	inside, err := netlink.NewHandle(unix.NETLINK_ROUTE)

@@ -61,7 +61,12 @@ type Table struct {
 	table               *nftables.Table
 	portsAny, portsAddr *nftables.Set
 
-	rebuild sync.Mutex
+	// The kernel takes one transaction at a time, so one socket is enough. It is
+	// kept open, because to close one waits for a grace period of the kernel
+	// after any deletion (nf_tables_api.c, nft_rcv_nl_event), which is ten
+	// milliseconds for everybody.
+	mu   sync.Mutex
+	conn *nftables.Conn
 }
 
 // New names a table; it touches nothing yet. name must be a device name.
@@ -80,40 +85,65 @@ func New(name string) *Table {
 // elementsPerMessage keeps an attribute below netlink's 64 KiB.
 const elementsPerMessage = 400
 
+// transact runs build and sends what it put into the transaction.
+func (t *Table) transact(build func(*nftables.Conn) error) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.conn == nil {
+		conn, err := nftables.New(nftables.AsLasting())
+		if err != nil {
+			return err
+		}
+		t.conn = conn
+	}
+	err := build(t.conn)
+	if err == nil {
+		err = t.conn.Flush()
+	}
+	if err != nil {
+		// Half a transaction or unread answers may be left in it.
+		go t.conn.CloseLasting()
+		t.conn = nil
+	}
+	return err
+}
+
+// Close closes the socket. The table stays.
+func (t *Table) Close() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.conn == nil {
+		return nil
+	}
+	err := t.conn.CloseLasting()
+	t.conn = nil
+	return err
+}
+
 // Install puts the table in place with these networks and ports in one
 // transaction, in the place of whatever a table of this name held. Connections
 // that are established go on. Class Unavailable if the kernel lacks nftables
 // or the process may not use it.
 func (t *Table) Install(networks []Network, forwards []Forward) error {
-	t.rebuild.Lock()
-	defer t.rebuild.Unlock()
-	conn, err := nftables.New()
+	err := t.transact(func(conn *nftables.Conn) error {
+		conn.AddTable(t.table) // so that the deletion cannot fail
+		conn.DelTable(t.table)
+		conn.AddTable(t.table)
+		if err := t.rules(conn, networks); err != nil {
+			return err
+		}
+		return t.elements(conn.SetAddElements, forwards)
+	})
 	if err != nil {
-		return fault.Unavailable("the kernel offers no nftables, which published ports and masquerading need: %w", err)
-	}
-	conn.AddTable(t.table) // so that the deletion cannot fail
-	conn.DelTable(t.table)
-	conn.AddTable(t.table)
-	if err := t.rules(conn, networks); err != nil {
-		return fmt.Errorf("build nftables table %s: %w", t.table.Name, err)
-	}
-	if err := t.elements(conn.SetAddElements, forwards); err != nil {
-		return fmt.Errorf("build nftables table %s: %w", t.table.Name, err)
-	}
-	if err := conn.Flush(); err != nil {
-		return fault.Unavailable("cannot install the nftables table %s, which published ports and masquerading need (is nf_tables in the kernel, and nft_fib, nft_nat, nft_masq, nft_ct?): %w", t.table.Name, err)
+		return fault.Unavailable("cannot install the nftables table %s, which published ports and masquerading need (the kernel must have nf_tables, nft_fib, nft_nat, nft_masq and nft_ct): %w", t.table.Name, err)
 	}
 	return nil
 }
 
 // Uninstall removes the table; one that does not exist is no error.
 func (t *Table) Uninstall() error {
-	conn, err := nftables.New()
-	if err != nil {
-		return fmt.Errorf("remove nftables table: %w", err)
-	}
-	conn.DelTable(t.table)
-	if err := conn.Flush(); err != nil && !errors.Is(err, unix.ENOENT) {
+	err := t.transact(func(conn *nftables.Conn) error { conn.DelTable(t.table); return nil })
+	if err != nil && !errors.Is(err, unix.ENOENT) {
 		return fmt.Errorf("remove nftables table %s: %w", t.table.Name, err)
 	}
 	return nil
@@ -124,14 +154,8 @@ func (t *Table) Add(forwards []Forward) error {
 	if len(forwards) == 0 {
 		return nil
 	}
-	conn, err := nftables.New()
+	err := t.transact(func(conn *nftables.Conn) error { return t.elements(conn.SetAddElements, forwards) })
 	if err != nil {
-		return fmt.Errorf("publish ports: %w", err)
-	}
-	if err := t.elements(conn.SetAddElements, forwards); err != nil {
-		return fmt.Errorf("publish ports: %w", err)
-	}
-	if err := conn.Flush(); err != nil {
 		return fmt.Errorf("publish ports in nftables table %s: %w", t.table.Name, err)
 	}
 	return nil
@@ -158,14 +182,8 @@ func (t *Table) Remove(forwards []Forward) error {
 }
 
 func (t *Table) remove(forwards []Forward) error {
-	conn, err := nftables.New()
+	err := t.transact(func(conn *nftables.Conn) error { return t.elements(conn.SetDeleteElements, forwards) })
 	if err != nil {
-		return fmt.Errorf("withdraw ports: %w", err)
-	}
-	if err := t.elements(conn.SetDeleteElements, forwards); err != nil {
-		return fmt.Errorf("withdraw ports: %w", err)
-	}
-	if err := conn.Flush(); err != nil {
 		return fmt.Errorf("withdraw ports from nftables table %s: %w", t.table.Name, err)
 	}
 	return nil
@@ -173,37 +191,21 @@ func (t *Table) remove(forwards []Forward) error {
 
 // Count gives the number of published ports in the kernel.
 func (t *Table) Count() (int, error) {
-	conn, err := nftables.New()
+	n := 0
+	err := t.transact(func(conn *nftables.Conn) error {
+		for _, set := range []*nftables.Set{t.portsAny, t.portsAddr} {
+			elements, err := conn.GetSetElements(set)
+			if err != nil {
+				return err
+			}
+			n += len(elements)
+		}
+		return nil
+	})
 	if err != nil {
 		return 0, fmt.Errorf("count published ports: %w", err)
 	}
-	n := 0
-	for _, set := range []*nftables.Set{t.portsAny, t.portsAddr} {
-		elements, err := conn.GetSetElements(set)
-		if err != nil {
-			return 0, fmt.Errorf("count published ports: %w", err)
-		}
-		n += len(elements)
-	}
 	return n, nil
-}
-
-// Present tells whether the table is in the kernel.
-func (t *Table) Present() (bool, error) {
-	conn, err := nftables.New()
-	if err != nil {
-		return false, fmt.Errorf("look for nftables table: %w", err)
-	}
-	tables, err := conn.ListTablesOfFamily(t.table.Family)
-	if err != nil {
-		return false, fmt.Errorf("list nftables tables: %w", err)
-	}
-	for _, other := range tables {
-		if other.Name == t.table.Name {
-			return true, nil
-		}
-	}
-	return false, nil
 }
 
 // elements passes the maps' elements for forwards to put in chunks.

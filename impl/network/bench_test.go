@@ -1,0 +1,79 @@
+package network
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+)
+
+// BenchmarkSandbox makes and releases the network of one container after
+// another; make-ms is the part before the container could start.
+func BenchmarkSandbox(b *testing.B) {
+	for _, ports := range []int{0, 1, 10} {
+		b.Run(fmt.Sprintf("ports=%d", ports), func(b *testing.B) {
+			e := newEnv(b)
+			spec := SandboxSpec{Mode: ModeBridge}
+			for i := range ports {
+				spec.Ports = append(spec.Ports, PortSpec{Proto: TCP, ContainerPort: uint16(80 + i), HostPort: uint16(20000 + i)})
+			}
+			i := 0
+			for b.Loop() {
+				spec.ContainerID = fmt.Sprint("c", i)
+				i++
+				e.start(spec)
+				e.release(spec.ContainerID)
+			}
+		})
+	}
+}
+
+// BenchmarkMake leaves the release out of the time.
+func BenchmarkMake(b *testing.B) {
+	for _, ports := range []int{0, 1, 10} {
+		b.Run(fmt.Sprintf("ports=%d", ports), func(b *testing.B) {
+			e := newEnv(b)
+			spec := SandboxSpec{Mode: ModeBridge}
+			for i := range ports {
+				spec.Ports = append(spec.Ports, PortSpec{Proto: TCP, ContainerPort: uint16(80 + i), HostPort: uint16(20000 + i)})
+			}
+			b.ResetTimer()
+			for i := range b.N {
+				spec.ContainerID = fmt.Sprint("c", i)
+				e.start(spec)
+				b.StopTimer()
+				e.release(spec.ContainerID)
+				b.StartTimer()
+			}
+		})
+	}
+}
+
+// BenchmarkParallel has eight containers at once with one random port each.
+func BenchmarkParallel(b *testing.B) {
+	e := newEnv(b)
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	b.ResetTimer()
+	for range 8 {
+		wg.Go(func() {
+			for {
+				i := next.Add(1)
+				if i > int64(b.N) {
+					return
+				}
+				id := fmt.Sprint("c", i)
+				if _, err := e.NewSandbox(context.Background(), SandboxSpec{ContainerID: id, Mode: ModeBridge,
+					Ports: []PortSpec{{Proto: TCP, ContainerPort: 80}}}); err != nil {
+					b.Error(err)
+					return
+				}
+				if err := e.Release(context.Background(), id); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
