@@ -1,0 +1,211 @@
+package volume
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// definition is volume.json. A directory below volumes without one is a volume
+// whose making or removal was interrupted.
+type definition struct {
+	Version int               `json:"version"`
+	Name    string            `json:"name"`
+	Driver  string            `json:"driver"`
+	Labels  map[string]string `json:"labels,omitempty"`
+	Options map[string]string `json:"options,omitempty"`
+	Created time.Time         `json:"created"`
+}
+
+const definitionVersion = 1
+
+const (
+	dataDir        = "_data"
+	usersDir       = "users"
+	definitionFile = "volume.json"
+	// populatedFile exists when the data were copied from an image;
+	// populatingFile while they are being copied.
+	populatedFile  = "populated"
+	populatingFile = "populating"
+)
+
+func (v *volume) dataPath() string                 { return filepath.Join(v.dir, dataDir) }
+func (v *volume) definitionPath() string           { return filepath.Join(v.dir, definitionFile) }
+func (v *volume) userPath(container string) string { return filepath.Join(v.dir, usersDir, container) }
+
+// Open reads the volumes below root/volumes, which it makes if needed, and
+// removes what interruptions left there.
+func Open(root string) (*Store, error) {
+	abs, err := filepath.Abs(filepath.Join(root, "volumes"))
+	if err != nil {
+		return nil, fmt.Errorf("open volumes: %w", err)
+	}
+	// 0711 as for the volumes themselves: a container's user must be able to
+	// pass to its data by a path, but not to list other volumes.
+	if err := os.MkdirAll(abs, 0o711); err != nil {
+		return nil, fmt.Errorf("open volumes: %w", err)
+	}
+	s := &Store{dir: abs, volumes: make(map[string]*volume)}
+	entries, err := os.ReadDir(abs)
+	if err != nil {
+		return nil, fmt.Errorf("open volumes: %w", err)
+	}
+	for _, e := range entries {
+		if !e.IsDir() {
+			continue
+		}
+		vol, err := load(filepath.Join(abs, e.Name()))
+		if err != nil {
+			return nil, fmt.Errorf("open volume %s: %w", e.Name(), err)
+		}
+		if vol != nil {
+			s.volumes[vol.def.Name] = vol
+		}
+	}
+	return s, nil
+}
+
+// load reads a volume; nil for one that is removed because it is incomplete.
+func load(dir string) (*volume, error) {
+	v := &volume{dir: dir, users: make(map[string]struct{})}
+	text, err := os.ReadFile(v.definitionPath())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, os.RemoveAll(dir)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(text, &v.def); err != nil {
+		return nil, fmt.Errorf("decode %s: %w", definitionFile, err)
+	}
+	if v.def.Version != definitionVersion {
+		return nil, fmt.Errorf("%s has version %d; this engine knows %d", definitionFile, v.def.Version, definitionVersion)
+	}
+	if v.def.Name != filepath.Base(dir) {
+		return nil, fmt.Errorf("%s is of a volume named %q", definitionFile, v.def.Name)
+	}
+	users, err := os.ReadDir(filepath.Join(dir, usersDir))
+	if err != nil {
+		return nil, err
+	}
+	for _, u := range users {
+		v.users[u.Name()] = struct{}{}
+	}
+	if _, err := os.Lstat(filepath.Join(dir, populatingFile)); err == nil {
+		if err := v.unpopulate(); err != nil {
+			return nil, err
+		}
+	}
+	return v, nil
+}
+
+// make writes a new volume; the definition comes last.
+func (v *volume) make() (err error) {
+	if err := os.Mkdir(v.dir, 0o711); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.RemoveAll(v.dir))
+		}
+	}()
+	for _, dir := range []string{v.dataPath(), filepath.Join(v.dir, usersDir)} {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	// Whatever the umask: containers of any user work in it.
+	if err := os.Chmod(v.dataPath(), 0o755); err != nil {
+		return err
+	}
+	text, err := json.Marshal(v.def)
+	if err != nil {
+		return err
+	}
+	tmp := v.definitionPath() + ".new"
+	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(tmp, v.definitionPath()); err != nil {
+		return err
+	}
+	if err := syncDir(v.dir); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(v.dir))
+}
+
+// unmake removes a volume; the definition goes first, so that Open finishes an
+// interrupted removal instead of showing half a volume.
+func (v *volume) unmake() error {
+	// A removal that failed before has removed it already.
+	if err := os.Remove(v.definitionPath()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return os.RemoveAll(v.dir)
+}
+
+func (v *volume) populate(copy func(dir string) error) error {
+	done := filepath.Join(v.dir, populatedFile)
+	if _, err := os.Lstat(done); err == nil {
+		return nil
+	}
+	entries, err := os.ReadDir(v.dataPath())
+	if err != nil {
+		return fmt.Errorf("populate volume %s: %w", v.def.Name, err)
+	}
+	if len(entries) > 0 {
+		return nil
+	}
+	marker := filepath.Join(v.dir, populatingFile)
+	if err := os.WriteFile(marker, nil, 0o600); err != nil {
+		return fmt.Errorf("populate volume %s: %w", v.def.Name, err)
+	}
+	if err := copy(v.dataPath()); err != nil {
+		return errors.Join(fmt.Errorf("populate volume %s: %w", v.def.Name, err), v.unpopulate())
+	}
+	if entries, err = os.ReadDir(v.dataPath()); err == nil && len(entries) == 0 {
+		err = os.Remove(marker) // another image may have content for it
+	} else if err == nil {
+		err = os.Rename(marker, done)
+	}
+	if err != nil {
+		return fmt.Errorf("populate volume %s: %w", v.def.Name, err)
+	}
+	return nil
+}
+
+// unpopulate empties the data of a copy that failed.
+func (v *volume) unpopulate() error {
+	entries, err := os.ReadDir(v.dataPath())
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if err := os.RemoveAll(filepath.Join(v.dataPath(), e.Name())); err != nil {
+			return err
+		}
+	}
+	return os.Remove(filepath.Join(v.dir, populatingFile))
+}
+
+func syncDir(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
