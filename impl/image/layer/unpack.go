@@ -159,17 +159,14 @@ func (u *unpacker) run(in *feed) (err error) {
 		if err == io.EOF {
 			break
 		}
-		if errors.Is(err, tar.ErrHeader) || errors.Is(err, io.ErrUnexpectedEOF) {
-			return fault.Invalid("not a whole tar archive: %w", err)
-		}
 		if err != nil {
-			return err
+			return blame(err)
 		}
 		if u.entries++; u.entries > u.lim.Entries {
 			return fault.Invalid("more than %d entries", u.lim.Entries)
 		}
 		if err := u.entry(hdr, tr, rec); err != nil {
-			return fmt.Errorf("entry %q: %w", hdr.Name, err)
+			return blame(fmt.Errorf("entry %q: %w", hdr.Name, err))
 		}
 	}
 	// What follows the two zero blocks belongs to the digest too.
@@ -180,6 +177,14 @@ func (u *unpacker) run(in *feed) (err error) {
 		return err
 	}
 	return u.setDirTimes()
+}
+
+// blame gives what is wrong with the tar itself its class.
+func blame(err error) error {
+	if errors.Is(err, tar.ErrHeader) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return fault.Invalid("not a whole tar archive: %w", err)
+	}
+	return err
 }
 
 // clean turns an entry's name into a path below the root: relative, without
