@@ -48,6 +48,7 @@ func load(dir string) (*sources, error) {
 		if err != nil {
 			return nil, err
 		}
+		markAbsent(doc.tree, docs.hub.tree)
 		docs.versions = append(docs.versions, doc)
 	}
 	if len(docs.versions) == 0 {
@@ -116,4 +117,41 @@ func loadSource(path, name string, same map[string]bool) (source, error) {
 		document.Set(op.Node, "x-berth-same", document.Bool(same[op.ID]))
 	}
 	return source{name: name, pkg: pkg, tree: tree}, nil
+}
+
+// markAbsent tells the templates, as x-berth-absent on each operation of a
+// version, the hub's parameters with a default that the version does not have:
+// the engine must find the default in them, not Go's zero.
+func markAbsent(version, hub *yaml.Node) {
+	defaults := map[string][]document.Pair{} // by operationId: parameter's place and name → default
+	for _, op := range document.Operations(hub) {
+		for _, p := range document.Parameters(hub, op) {
+			if value := document.Get(p, "default"); value != nil {
+				defaults[op.ID] = append(defaults[op.ID], document.Pair{Key: place(p), Value: value})
+			}
+		}
+	}
+	for _, op := range document.Operations(version) {
+		present := map[string]bool{}
+		for _, p := range document.Parameters(version, op) {
+			present[place(p)] = true
+		}
+		absent := &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq"}
+		for _, d := range defaults[op.ID] {
+			if present[d.Key] {
+				continue
+			}
+			_, name, _ := strings.Cut(d.Key, " ")
+			absent.Content = append(absent.Content, document.Mapping(
+				document.Pair{Key: "name", Value: document.String(name)},
+				document.Pair{Key: "default", Value: d.Value},
+			))
+		}
+		document.Set(op.Node, "x-berth-absent", absent)
+	}
+}
+
+// place identifies a parameter in its operation.
+func place(parameter *yaml.Node) string {
+	return document.Text(parameter, "in") + " " + document.Text(parameter, "name")
 }
