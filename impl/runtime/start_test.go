@@ -65,9 +65,9 @@ func TestCommandErrors(t *testing.T) {
 		"a directory":        {args: []string{"/work"}, code: 126, text: "directory"},
 		"not a program":      {args: []string{"/work/garbage"}, code: 126, text: "exec format error"},
 		"no interpreter":     {args: []string{"/work/script"}, code: 127, text: "no such file"},
-		"no working dir":     {args: []string{"true"}, cwd: "/bin/busybox", code: 128, text: "chdir"},
+		"no working dir":     {args: []string{"true"}, cwd: "/bin/busybox", code: 128, text: "not a directory"},
 		"no command":         {args: nil, code: 128, text: "no command"},
-		"name is misleading": {args: []string{"no such file or directory"}, cwd: "/bin/busybox", code: 128, text: "chdir"},
+		"name is misleading": {args: []string{"no such file or directory"}, cwd: "/bin/busybox", code: 128, text: "not a directory"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := census(t)
