@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
 	"github.com/seed-50ced230/berth/impl/fault"
@@ -31,6 +32,8 @@ type Config struct {
 type Bridge struct {
 	cfg   Config
 	index int
+	// isolatePorts says that the bridge itself must keep ports apart.
+	isolatePorts bool
 }
 
 // Address gives the IPv4 address of a device, with its subnet's length, and
@@ -90,7 +93,36 @@ func Ensure(cfg Config) (*Bridge, error) {
 	if err := netlink.LinkSetUp(link); err != nil {
 		return nil, fmt.Errorf("bring bridge %s up: %w", cfg.Device, err)
 	}
-	return &Bridge{cfg: cfg, index: link.Attrs().Index}, nil
+	b := &Bridge{cfg: cfg, index: link.Attrs().Index}
+	if cfg.Isolate {
+		if err := b.separate(); err != nil {
+			return nil, err
+		}
+	}
+	return b, nil
+}
+
+// separate makes frames between containers pass the firewall's forward chain,
+// which knows published ports, where br_netfilter is there for it; this bridge
+// alone is told so, not the host. Where it is not, ports are isolated from each
+// other, and published ports are reached by routing.
+func (b *Bridge) separate() error {
+	if _, err := os.Stat("/proc/sys/net/bridge/bridge-nf-call-iptables"); err != nil {
+		b.isolatePorts = true
+		return nil
+	}
+	req := nl.NewNetlinkRequest(unix.RTM_NEWLINK, unix.NLM_F_ACK)
+	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
+	msg.Index = int32(b.index)
+	req.AddData(msg)
+	info := nl.NewRtAttr(unix.IFLA_LINKINFO, nil)
+	info.AddRtAttr(nl.IFLA_INFO_KIND, nl.NonZeroTerminated("bridge"))
+	info.AddRtAttr(nl.IFLA_INFO_DATA, nil).AddRtAttr(nl.IFLA_BR_NF_CALL_IPTABLES, []byte{1})
+	req.AddData(info)
+	if _, err := req.Execute(unix.NETLINK_ROUTE, 0); err != nil {
+		return fmt.Errorf("let frames of bridge %s pass the firewall: %w", b.cfg.Device, err)
+	}
+	return nil
 }
 
 // create makes the device with a hardware address of its own; a bridge without

@@ -124,7 +124,7 @@ func (b *Bridge) configure(host *Host, name string) error {
 	info.AddRtAttr(nl.IFLA_INFO_SLAVE_KIND, nl.NonZeroTerminated("bridge"))
 	flags := info.AddRtAttr(nl.IFLA_INFO_SLAVE_DATA, nil)
 	flags.AddRtAttr(nl.IFLA_BRPORT_MODE, []byte{1})
-	if b.cfg.Isolate {
+	if b.isolatePorts {
 		flags.AddRtAttr(nl.IFLA_BRPORT_ISOLATED, []byte{1})
 	}
 	req.AddData(info)
