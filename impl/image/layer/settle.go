@@ -150,6 +150,9 @@ func listXattrs(p string) ([]string, error) {
 	if n, err = unix.Llistxattr(p, b); err != nil {
 		return nil, fmt.Errorf("listxattr: %w", err)
 	}
+	if n == 0 { // overlayfs counts its own attributes first and then hides them
+		return nil, nil
+	}
 	return strings.Split(strings.TrimSuffix(string(b[:n]), "\x00"), "\x00"), nil
 }
 
