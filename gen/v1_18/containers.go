@@ -51,6 +51,7 @@ func containerCreate(engine api.API) bind.Handler {
 // containerInspect binds GET /containers/{name}/json.
 func containerInspect(engine api.API) bind.Handler {
 	parse := func(q *bind.Request, p *api.ContainerInspectParams) {
+		p.Size = false // not in this version
 		p.Name = q.Path()
 	}
 	return bind.JSONAs(200, parse, engine.ContainerInspect, fromhub.ContainerInspect)
@@ -82,6 +83,7 @@ func containerList(engine api.API) bind.Handler {
 // containerLogs binds GET /containers/{name}/logs.
 func containerLogs(engine api.API) bind.Handler {
 	parse := func(q *bind.Request, p *api.ContainerLogsParams) {
+		p.Since = "0" // not in this version
 		p.Connection = q.Header("Connection")
 		p.Upgrade = q.Header("Upgrade")
 		p.Follow = q.Bool("follow", false)
@@ -106,6 +108,7 @@ func containerStart(engine api.API) bind.Handler {
 // containerStats binds GET /containers/{name}/stats.
 func containerStats(engine api.API) bind.Handler {
 	parse := func(q *bind.Request, p *api.ContainerStatsParams) {
+		p.Stream = true // not in this version
 		p.Name = q.Path()
 	}
 	return bind.StreamAs(bind.Kind{ContentType: "application/json", Status: 200}, parse, engine.ContainerStats, fromhub.Stats)

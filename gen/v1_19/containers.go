@@ -51,6 +51,7 @@ func containerCreate(engine api.API) bind.Handler {
 // containerInspect binds GET /containers/{name}/json.
 func containerInspect(engine api.API) bind.Handler {
 	parse := func(q *bind.Request, p *api.ContainerInspectParams) {
+		p.Size = false // not in this version
 		p.Name = q.Path()
 	}
 	return bind.JSONAs(200, parse, engine.ContainerInspect, fromhub.ContainerInspect)

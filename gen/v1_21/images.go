@@ -13,6 +13,7 @@ import (
 // imageBuild binds POST /build.
 func imageBuild(engine api.API) bind.Handler {
 	parse := func(q *bind.Request, p *api.ImageBuildParams) {
+		p.Shmsize = 67108864 // not in this version
 		p.ContentType = q.Header("Content-type")
 		p.XRegistryConfig = q.Header("X-Registry-Config")
 		p.Buildargs = q.String("buildargs", "")

@@ -45,6 +45,7 @@ func imageCommit(engine api.API) bind.Handler {
 // imageLoad binds POST /images/load.
 func imageLoad(engine api.API) bind.Handler {
 	parse := func(q *bind.Request, p *api.ImageLoadParams) {
+		p.Quiet = false // not in this version
 		p.Body = q.Archive()
 	}
 	return bind.Stream(bind.Kind{ContentType: "", Status: 200}, parse, engine.ImageLoad)

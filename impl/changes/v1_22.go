@@ -1,6 +1,114 @@
 package changes
 
-import "github.com/seed-50ced230/berth/gen/hub"
+import (
+	"context"
+	"time"
 
-// Before1_22 gives the API as it was before version 1.22.
-func Before1_22(next hub.API) hub.API { return next }
+	"github.com/seed-50ced230/berth/gen/hub"
+	"github.com/seed-50ced230/berth/gen/hub/models"
+	"github.com/seed-50ced230/berth/impl/stream"
+)
+
+// execDriver is the name under which containers showed the engine's way of
+// running them, while there was a choice of two.
+const execDriver = "native-0.2"
+
+// leastKernelMemory is the limit of kernel memory, in bytes, below which
+// version 1.22 refuses a container.
+const leastKernelMemory = 4 << 20
+
+// Before1_22 gives the API as it was before version 1.22: events of containers and
+// images only, the build time in the form of date(1), pulls and pushes that
+// survive their client, containers with an execution driver, exec instances
+// that show their whole container, and no least kernel memory.
+func Before1_22(next hub.API) hub.API { return before1_22{next} }
+
+type before1_22 struct{ hub.API }
+
+func (b before1_22) SystemEvents(ctx context.Context, p *hub.SystemEventsParams, out stream.Output) error {
+	return b.API.SystemEvents(ctx, p, &rewriter{Output: out, rewrite: legacyEvent})
+}
+
+// legacyEvent leaves out what has no legacy form: events of volumes and
+// networks have neither status nor id.
+func legacyEvent(v any) (any, bool) {
+	e, ok := v.(*models.Event)
+	return v, !ok || e.Type == "" || e.Type == "container" || e.Type == "image"
+}
+
+func (b before1_22) SystemVersion(ctx context.Context, p *hub.SystemVersionParams) (*models.Version, error) {
+	m, err := b.API.SystemVersion(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	built, err := time.Parse(time.RFC3339Nano, m.BuildTime)
+	if err != nil {
+		return m, nil // unknown, and then empty: there is nothing to rewrite
+	}
+	old := *m
+	old.BuildTime = built.UTC().Format(time.UnixDate)
+	return &old, nil
+}
+
+func (b before1_22) ImageCreate(ctx context.Context, p *hub.ImageCreateParams, out stream.Output) error {
+	if p.FromImage == "" {
+		return b.API.ImageCreate(ctx, p, out) // an import ends with its input
+	}
+	return b.API.ImageCreate(context.WithoutCancel(ctx), p, &survivor{Output: out})
+}
+
+func (b before1_22) ImagePush(ctx context.Context, p *hub.ImagePushParams, out stream.Output) error {
+	return b.API.ImagePush(context.WithoutCancel(ctx), p, &survivor{Output: out})
+}
+
+func (b before1_22) ContainerCreate(ctx context.Context, p *hub.ContainerCreateParams) (*models.ContainerCreateResponse, error) {
+	if h := p.Body.HostConfig; h != nil && h.KernelMemory > 0 && h.KernelMemory < leastKernelMemory {
+		h.KernelMemory = leastKernelMemory
+	}
+	return b.API.ContainerCreate(ctx, p)
+}
+
+func (b before1_22) ContainerInspect(ctx context.Context, p *hub.ContainerInspectParams) (*models.ContainerInspect, error) {
+	m, err := b.API.ContainerInspect(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	old := *m
+	old.ExecDriver = execDriver
+	return &old, nil
+}
+
+func (b before1_22) ExecInspect(ctx context.Context, p *hub.ExecInspectParams) (*models.ExecInspect, error) {
+	m, err := b.API.ExecInspect(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	c, err := b.ContainerInspect(ctx, &hub.ContainerInspectParams{Name: m.ContainerID})
+	if err != nil {
+		return nil, err
+	}
+	old := *m
+	old.Container = &models.ExecContainer{
+		State:           c.State,
+		ID:              c.ID,
+		Created:         c.Created,
+		Path:            c.Path,
+		Args:            c.Args,
+		Config:          c.Config,
+		Image:           c.Image,
+		NetworkSettings: c.NetworkSettings,
+		ResolvConfPath:  c.ResolvConfPath,
+		HostnamePath:    c.HostnamePath,
+		HostsPath:       c.HostsPath,
+		LogPath:         c.LogPath,
+		Name:            c.Name,
+		Driver:          c.Driver,
+		ExecDriver:      c.ExecDriver,
+		MountLabel:      c.MountLabel,
+		ProcessLabel:    c.ProcessLabel,
+		AppArmorProfile: c.AppArmorProfile,
+		RestartCount:    c.RestartCount,
+		Mounts:          c.Mounts,
+	}
+	return &old, nil
+}

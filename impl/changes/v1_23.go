@@ -1,6 +1,34 @@
 package changes
 
-import "github.com/seed-50ced230/berth/gen/hub"
+import (
+	"context"
+	"strings"
 
-// Before1_23 gives the API as it was before version 1.23.
-func Before1_23(next hub.API) hub.API { return next }
+	"github.com/seed-50ced230/berth/gen/hub"
+	"github.com/seed-50ced230/berth/gen/hub/models"
+)
+
+// enableIPv6 is the network option (and label) that asked for IPv6 before
+// version 1.23 had a field for it.
+const enableIPv6 = "com.docker.network.enable_ipv6"
+
+// Before1_23 gives the API as it was before version 1.23: a container's
+// hostname is Hostname.Domainname where both are given, and IPv6 of a network
+// is asked for with an option.
+func Before1_23(next hub.API) hub.API { return before1_23{next} }
+
+type before1_23 struct{ hub.API }
+
+func (b before1_23) ContainerCreate(ctx context.Context, p *hub.ContainerCreateParams) (*models.ContainerCreateResponse, error) {
+	if c := &p.Body.ContainerConfig; c.Hostname != "" && c.Domainname != "" {
+		c.Hostname, c.Domainname = c.Hostname+"."+c.Domainname, ""
+	}
+	return b.API.ContainerCreate(ctx, p)
+}
+
+func (b before1_23) NetworkCreate(ctx context.Context, p *hub.NetworkCreateParams) (*models.NetworkCreateResponse, error) {
+	if strings.EqualFold(p.Body.Options[enableIPv6], "true") {
+		p.Body.EnableIPv6 = true
+	}
+	return b.API.NetworkCreate(ctx, p)
+}

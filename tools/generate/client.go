@@ -14,8 +14,8 @@ import (
 // client makes a Go client of one version with go-swagger's own templates. It
 // uses the models of that version.
 func (g *maker) client(doc source) error {
-	dir := filepath.Join(g.gen, "client", doc.pkg)
-	if err := os.RemoveAll(dir); err != nil {
+	dir := filepath.Join(g.gen, "client")
+	if err := os.RemoveAll(filepath.Join(dir, doc.pkg)); err != nil {
 		return err
 	}
 	doc.tree = document.Clone(doc.tree)
@@ -28,6 +28,7 @@ func (g *maker) client(doc source) error {
 		return err
 	}
 	opts := g.options(spec, dir, generator.ForClient())
+	opts.ClientPackage = doc.pkg
 	opts.ExistingModels = module + "/gen/" + doc.pkg + "/models"
 	opts.IncludeModel = false
 	return generator.GenerateClient("berth", nil, operations, opts)

@@ -26,11 +26,14 @@ func Stream[P any](kind Kind, fill Parse[P], call func(context.Context, *P, stre
 	return serveStream(kind, fill, call, nil)
 }
 
-// StreamAs is [Stream] with every encoded *M in the shape of a version, V.
+// StreamAs is [Stream] with every encoded M or *M in the shape of a version, V.
 func StreamAs[P, M, V any](kind Kind, fill Parse[P], call func(context.Context, *P, stream.Output) error, fromHub func(*M) *V) Handler {
 	return serveStream(kind, fill, call, func(v any) any {
-		if m, ok := v.(*M); ok {
+		switch m := v.(type) {
+		case *M:
 			return fromHub(m)
+		case M:
+			return fromHub(&m)
 		}
 		return v
 	})
