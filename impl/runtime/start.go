@@ -81,7 +81,7 @@ func checkSpec(spec *Spec) error {
 // sweep removes what an unfinished or dead container left: processes, cgroups,
 // state, handle.
 func (r *Runtime) sweep(id string, h *protocol.Handle) {
-	if m, err := managerOf(h); err == nil && m.Exists() {
+	if m, err := managerOf(h); err == nil {
 		killCgroup(m)
 		_ = m.Destroy()
 	}

@@ -26,7 +26,7 @@ func (r *Runtime) newTask(id string, c *child) *Task {
 	t := &Task{runtime: r, id: id}
 	h := c.handle
 	t.followed = follow("container "+id, r.dir(id), c, func() {
-		if m, err := managerOf(h); err == nil && m.Exists() {
+		if m, err := managerOf(h); err == nil {
 			killCgroup(m)
 		}
 	})

@@ -22,7 +22,7 @@ func (t *Task) Update(_ context.Context, res *specs.LinuxResources) error {
 	if t.handle.Cgroup.Resources != nil {
 		old = *t.handle.Cgroup.Resources
 	}
-	// The device rules stay: setting them again would open a gap.
+	// The device rules stay; the handle does not have them.
 	old.SkipDevices = true
 	merged := merge(old, res)
 	if err := m.Set(&merged); err != nil {

@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/opencontainers/cgroups"
 	_ "github.com/opencontainers/cgroups/devices" // device rules of cgroups
 	"github.com/opencontainers/runc/libcontainer"
 	_ "github.com/opencontainers/runc/libcontainer/nsenter" // the C half of Init
@@ -177,7 +178,15 @@ func newHandle(order *protocol.Order, s *started, terminal bool) (*protocol.Hand
 		if err != nil {
 			return nil, fmt.Errorf("read the container's state: %w", err)
 		}
-		h.Cgroup = state.Config.Cgroups
+		// The device rules are not needed again; the cgroup library refuses them
+		// in programs without its devices package.
+		cgroup, resources := *state.Config.Cgroups, cgroups.Resources{}
+		if cgroup.Resources != nil {
+			resources = *cgroup.Resources
+		}
+		resources.Devices = nil
+		cgroup.Resources = &resources
+		h.Cgroup = &cgroup
 		h.CgroupPaths = state.CgroupPaths
 	}
 	return h, nil

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/opencontainers/cgroups"
 	"golang.org/x/sys/unix"
 )
 
@@ -13,11 +14,11 @@ import (
 // memory.events (Documentation/admin-guide/cgroup-v2.rst) or
 // memory.oom_control (cgroup-v1/memory.rst, section 10). Both are -1 where the
 // kernel has no memory controller: then nothing is known of such kills.
-func watchMemory(cgroups map[string]string) (event, file int) {
-	if dir, ok := cgroups[""]; ok {
-		return watchEvents(filepath.Join(dir, "memory.events"))
+func watchMemory(paths map[string]string) (event, file int) {
+	if cgroups.IsCgroup2UnifiedMode() {
+		return watchEvents(filepath.Join(paths[""], "memory.events"))
 	}
-	if dir, ok := cgroups["memory"]; ok {
+	if dir, ok := paths["memory"]; ok {
 		return watchControl(dir)
 	}
 	return -1, -1
@@ -57,9 +58,13 @@ func watchControl(dir string) (event, file int) {
 }
 
 // procsFile is the file with the pids of all of the container's processes.
-func procsFile(cgroups map[string]string) string {
-	for _, controller := range []string{"", "pids", "devices", "memory", "freezer"} {
-		if dir, ok := cgroups[controller]; ok {
+func procsFile(paths map[string]string) string {
+	controllers := []string{"pids", "devices", "memory", "freezer"}
+	if cgroups.IsCgroup2UnifiedMode() {
+		controllers = []string{""}
+	}
+	for _, controller := range controllers {
+		if dir, ok := paths[controller]; ok {
 			return filepath.Join(dir, "cgroup.procs")
 		}
 	}
