@@ -71,8 +71,10 @@ type Manager struct {
 	table *firewall.Table
 	ports hostport.Table
 	flows flows
-	reap  *reaper
-	busy  keyedMutex // by container id
+	// unwatch ends the watch over the host's firewall.
+	unwatch func()
+	reap    *reaper
+	busy    keyedMutex // by container id
 
 	mu        sync.Mutex // guards the maps, never held over kernel I/O
 	networks  map[string]*network
@@ -132,6 +134,9 @@ func Open(opts Options) (*Manager, error) {
 
 // Close lets go of the ports and of the kernel's sockets. Namespaces, devices and rules stay.
 func (m *Manager) Close() error {
+	if m.unwatch != nil {
+		m.unwatch()
+	}
 	m.reap.close()
 	m.flows.close()
 	m.ports.Close()
@@ -172,6 +177,18 @@ func (m *Manager) Sandbox(containerID string) (*Sandbox, error) {
 		return nil, fault.NotFound("container %s has no network sandbox", containerID)
 	}
 	return s.clone(), nil
+}
+
+// mend repairs what other programs did to the firewall.
+func (m *Manager) mend() {
+	if mended, err := m.table.Mend(); err != nil {
+		m.log.Error("published ports and masquerading do not work", "err", err)
+	} else if mended {
+		m.log.Warn("the nftables table was removed by another program and is in place again", "table", m.opts.Bridge)
+	}
+	if err := m.table.Admit(); err != nil {
+		m.log.Error("another engine's firewall may drop packets of containers", "err", err)
+	}
 }
 
 func (m *Manager) netnsDir() string { return filepath.Join(m.opts.ExecRoot, "netns") }

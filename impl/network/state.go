@@ -67,7 +67,17 @@ func (m *Manager) restore() error {
 	if err := m.table.Install(networks, forwards); err != nil {
 		return err
 	}
-	return m.sweep()
+	if err := m.sweep(); err != nil {
+		return err
+	}
+	var err error
+	if m.unwatch, err = firewall.Watch(m.mend); err != nil {
+		return err
+	}
+	if err := m.table.Admit(); err != nil {
+		m.log.Error("another engine's firewall may drop packets of containers", "err", err)
+	}
+	return nil
 }
 
 // load reads the state files and takes the addresses and ports that they name.

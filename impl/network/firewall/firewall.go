@@ -25,7 +25,9 @@ package firewall
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
 	"sync"
 
 	"github.com/google/nftables"
@@ -61,17 +63,27 @@ type Table struct {
 	table               *nftables.Table
 	portsAny, portsAddr *nftables.Set
 
-	// The kernel takes one transaction at a time, so one socket is enough. It is
-	// kept open, because to close one waits for a grace period of the kernel
-	// after any deletion (nf_tables_api.c, nft_rcv_nl_event), which is ten
-	// milliseconds for everybody.
-	mu   sync.Mutex
+	// mu is held over transactions: the kernel takes one at a time anyway.
+	mu sync.Mutex
+	// What the table should hold: it is built anew from this when another
+	// program has changed or removed it.
+	networks []Network
+	forwards map[hostPort]Forward
+	// conn is kept open, because to close a socket waits for a grace period of
+	// the kernel after any deletion (nf_tables_api.c, nft_rcv_nl_event): ten
+	// milliseconds, during which no other transaction runs.
 	conn *nftables.Conn
+}
+
+// hostPort is the key of a Forward.
+type hostPort struct {
+	proto string
+	host  netip.AddrPort
 }
 
 // New names a table; it touches nothing yet. name must be a device name.
 func New(name string) *Table {
-	t := &Table{table: &nftables.Table{Name: name, Family: nftables.TableFamilyIPv4}}
+	t := &Table{table: &nftables.Table{Name: name, Family: nftables.TableFamilyIPv4}, forwards: make(map[hostPort]Forward)}
 	target := nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeInetService)
 	t.portsAny = &nftables.Set{Table: t.table, Name: "ports-any", IsMap: true, Concatenation: true,
 		KeyType:  nftables.MustConcatSetType(nftables.TypeInetProto, nftables.TypeInetService),
@@ -85,10 +97,8 @@ func New(name string) *Table {
 // elementsPerMessage keeps an attribute below netlink's 64 KiB.
 const elementsPerMessage = 400
 
-// transact runs build and sends what it put into the transaction.
+// transact runs build and sends what it put into the transaction. It needs t.mu.
 func (t *Table) transact(build func(*nftables.Conn) error) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	if t.conn == nil {
 		conn, err := nftables.New(nftables.AsLasting())
 		if err != nil {
@@ -125,23 +135,61 @@ func (t *Table) Close() error {
 // that are established go on. Class Unavailable if the kernel lacks nftables
 // or the process may not use it.
 func (t *Table) Install(networks []Network, forwards []Forward) error {
-	err := t.transact(func(conn *nftables.Conn) error {
-		conn.AddTable(t.table) // so that the deletion cannot fail
-		conn.DelTable(t.table)
-		conn.AddTable(t.table)
-		if err := t.rules(conn, networks); err != nil {
-			return err
-		}
-		return t.elements(conn.SetAddElements, forwards)
-	})
-	if err != nil {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.networks = slices.Clone(networks)
+	clear(t.forwards)
+	for _, f := range forwards {
+		t.forwards[hostPort{f.Proto, f.Host}] = f
+	}
+	if err := t.rebuild(); err != nil {
 		return fault.Unavailable("cannot install the nftables table %s, which published ports and masquerading need (the kernel must have nf_tables, nft_fib, nft_nat, nft_masq and nft_ct): %w", t.table.Name, err)
 	}
 	return nil
 }
 
+// rebuild needs t.mu.
+func (t *Table) rebuild() error {
+	return t.transact(func(conn *nftables.Conn) error {
+		conn.AddTable(t.table) // so that the deletion cannot fail
+		conn.DelTable(t.table)
+		conn.AddTable(t.table)
+		if err := t.rules(conn, t.networks); err != nil {
+			return err
+		}
+		return t.elements(conn.SetAddElements, slices.Collect(maps.Values(t.forwards)))
+	})
+}
+
+// Mend puts the table in place again if another program has removed it
+// (a firewall's "flush ruleset"), and tells whether it had to.
+func (t *Table) Mend() (mended bool, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var present bool
+	err = t.transact(func(conn *nftables.Conn) error {
+		tables, err := conn.ListTablesOfFamily(t.table.Family)
+		for _, other := range tables {
+			present = present || other.Name == t.table.Name
+		}
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("list nftables tables: %w", err)
+	}
+	if present {
+		return false, nil
+	}
+	if err := t.rebuild(); err != nil {
+		return false, fmt.Errorf("rebuild nftables table %s: %w", t.table.Name, err)
+	}
+	return true, nil
+}
+
 // Uninstall removes the table; one that does not exist is no error.
 func (t *Table) Uninstall() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	err := t.transact(func(conn *nftables.Conn) error { conn.DelTable(t.table); return nil })
 	if err != nil && !errors.Is(err, unix.ENOENT) {
 		return fmt.Errorf("remove nftables table %s: %w", t.table.Name, err)
@@ -154,35 +202,39 @@ func (t *Table) Add(forwards []Forward) error {
 	if len(forwards) == 0 {
 		return nil
 	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, f := range forwards {
+		t.forwards[hostPort{f.Proto, f.Host}] = f
+	}
 	err := t.transact(func(conn *nftables.Conn) error { return t.elements(conn.SetAddElements, forwards) })
 	if err != nil {
+		// The table may be gone or hold what it should not.
+		err = t.rebuild()
+	}
+	if err != nil {
+		for _, f := range forwards {
+			delete(t.forwards, hostPort{f.Proto, f.Host})
+		}
 		return fmt.Errorf("publish ports in nftables table %s: %w", t.table.Name, err)
 	}
 	return nil
 }
 
-// Remove takes publications back. Ones that are not there (someone may have
-// flushed the ruleset) are no error.
+// Remove takes publications back. Ones that are not there are no error.
 func (t *Table) Remove(forwards []Forward) error {
 	if len(forwards) == 0 {
 		return nil
 	}
-	err := t.remove(forwards)
-	if !errors.Is(err, unix.ENOENT) {
-		return err
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, f := range forwards {
+		delete(t.forwards, hostPort{f.Proto, f.Host})
 	}
-	// A transaction fails as a whole, so take the ones that exist one by one.
-	var errs []error
-	for i := range forwards {
-		if err := t.remove(forwards[i : i+1]); err != nil && !errors.Is(err, unix.ENOENT) {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
-}
-
-func (t *Table) remove(forwards []Forward) error {
 	err := t.transact(func(conn *nftables.Conn) error { return t.elements(conn.SetDeleteElements, forwards) })
+	if err != nil {
+		err = t.rebuild()
+	}
 	if err != nil {
 		return fmt.Errorf("withdraw ports from nftables table %s: %w", t.table.Name, err)
 	}
@@ -191,6 +243,8 @@ func (t *Table) remove(forwards []Forward) error {
 
 // Count gives the number of published ports in the kernel.
 func (t *Table) Count() (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	n := 0
 	err := t.transact(func(conn *nftables.Conn) error {
 		for _, set := range []*nftables.Set{t.portsAny, t.portsAddr} {

@@ -1,0 +1,198 @@
+package firewall
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
+	"golang.org/x/sys/unix"
+)
+
+// A Docker Engine on the same host sets the policy of iptables' FORWARD chain to
+// DROP. A table of our own cannot overrule that: a packet must pass all base
+// chains. Docker leaves the chain DOCKER-USER, which FORWARD asks first, to
+// others; where it exists, Admit puts our devices into it.
+const (
+	dockerTable = "filter"
+	dockerChain = "DOCKER-USER"
+)
+
+// admission is one rule of DOCKER-USER in the form that iptables can read too.
+type admission struct {
+	in, out string // a device; "x+" is every device whose name begins with x
+	verdict expr.VerdictKind
+}
+
+// admissions let packets of a device pass, but not into Docker's own networks
+// (docker0, br-…), about which Docker's rules decide.
+func admissions(device string) []admission {
+	return []admission{
+		{device, "docker+", expr.VerdictReturn},
+		{device, "br-+", expr.VerdictReturn},
+		{device, "", expr.VerdictAccept},
+		{"", device, expr.VerdictAccept},
+	}
+}
+
+// Admit lets the networks' packets pass a Docker Engine's firewall, if there is
+// one. It changes nothing when they pass already.
+func (t *Table) Admit() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var errs []error
+	for _, n := range t.networks {
+		err := t.transact(func(conn *nftables.Conn) error { return admit(conn, admissions(n.Device)) })
+		if err != nil && !errors.Is(err, unix.ENOENT) { // the chain went meanwhile
+			errs = append(errs, fmt.Errorf("admit %s in nftables chain %s: %w", n.Device, dockerChain, err))
+		}
+		errs = append(errs, admitLegacy(admissions(n.Device)))
+	}
+	return errors.Join(errs...)
+}
+
+// admit puts the rules at the head of the chain unless all are in it.
+func admit(conn *nftables.Conn, wanted []admission) error {
+	table := &nftables.Table{Name: dockerTable, Family: nftables.TableFamilyIPv4}
+	chain, err := conn.ListChain(table, dockerChain)
+	if errors.Is(err, unix.ENOENT) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	rules, err := conn.GetRules(table, chain)
+	if err != nil {
+		return err
+	}
+	ours := make(map[string]bool)
+	for _, a := range wanted {
+		ours[signature(a.exprs())] = true
+	}
+	found := make(map[string]bool)
+	var old []*nftables.Rule
+	for _, r := range rules {
+		if s := signature(r.Exprs); ours[s] {
+			found[s] = true
+			old = append(old, r)
+		}
+	}
+	if len(found) == len(ours) {
+		return nil
+	}
+	for _, r := range old {
+		r.Table, r.Chain = table, chain
+		if err := conn.DelRule(r); err != nil {
+			return err
+		}
+	}
+	for i := len(wanted) - 1; i >= 0; i-- { // each goes before the last
+		conn.InsertRule(&nftables.Rule{Table: table, Chain: chain, Exprs: wanted[i].exprs()})
+	}
+	return nil
+}
+
+// exprs writes the rule as iptables-nft would, so that iptables can show it.
+func (a admission) exprs() []expr.Any {
+	var exprs []expr.Any
+	match := func(key expr.MetaKey, name string) {
+		data := append([]byte(name), 0)
+		if prefix, ok := strings.CutSuffix(name, "+"); ok {
+			data = []byte(prefix)
+		}
+		exprs = append(exprs, &expr.Meta{Key: key, Register: reg},
+			&expr.Cmp{Op: expr.CmpOpEq, Register: reg, Data: data})
+	}
+	if a.in != "" {
+		match(expr.MetaKeyIIFNAME, a.in)
+	}
+	if a.out != "" {
+		match(expr.MetaKeyOIFNAME, a.out)
+	}
+	return append(exprs, &expr.Counter{}, &expr.Verdict{Kind: a.verdict})
+}
+
+// signature is what two rules that do the same have in common.
+func signature(exprs []expr.Any) string {
+	var b strings.Builder
+	for _, e := range exprs {
+		switch e := e.(type) {
+		case *expr.Counter:
+		case *expr.Meta:
+			fmt.Fprintf(&b, "meta %d;", e.Key)
+		case *expr.Cmp:
+			fmt.Fprintf(&b, "cmp %d %q;", e.Op, bytes.TrimRight(e.Data, "\x00"))
+		case *expr.Verdict:
+			fmt.Fprintf(&b, "verdict %d %s;", e.Kind, e.Chain)
+		default:
+			fmt.Fprintf(&b, "%T;", e)
+		}
+	}
+	return b.String()
+}
+
+// legacyTables lists the tables of the older iptables that are in use in the
+// namespace (net/netfilter/x_tables.c).
+const legacyTables = "/proc/net/ip_tables_names"
+
+// admitLegacy does the same where Docker uses the older iptables, whose rules
+// only its own program can change.
+func admitLegacy(wanted []admission) error {
+	names, err := os.ReadFile(legacyTables)
+	if err != nil || !strings.Contains("\n"+string(names), "\n"+dockerTable+"\n") {
+		return nil // not in use, or not in this kernel
+	}
+	program, err := exec.LookPath("iptables-legacy")
+	if err != nil {
+		if program, err = exec.LookPath("iptables"); err != nil {
+			return nil // then no Docker Engine works here either
+		}
+	}
+	list, err := exec.Command(program, "-w", "-S", dockerChain).Output()
+	if err != nil {
+		return nil // no such chain
+	}
+	have := make(map[string]bool)
+	for line := range strings.Lines(string(list)) {
+		have[strings.TrimSpace(line)] = true
+	}
+	missing := false
+	for _, a := range wanted {
+		missing = missing || !have["-A "+dockerChain+" "+strings.Join(a.args(), " ")]
+	}
+	if !missing {
+		return nil
+	}
+	for i := len(wanted) - 1; i >= 0; i-- {
+		args := wanted[i].args()
+		if have["-A "+dockerChain+" "+strings.Join(args, " ")] {
+			if out, err := exec.Command(program, append([]string{"-w", "-D", dockerChain}, args...)...).CombinedOutput(); err != nil {
+				return fmt.Errorf("move rule in chain %s: %w: %s", dockerChain, err, bytes.TrimSpace(out))
+			}
+		}
+		if out, err := exec.Command(program, append([]string{"-w", "-I", dockerChain}, args...)...).CombinedOutput(); err != nil {
+			return fmt.Errorf("add rule to chain %s: %w: %s", dockerChain, err, bytes.TrimSpace(out))
+		}
+	}
+	return nil
+}
+
+// args writes the rule in iptables' words, in the order in which it lists them.
+func (a admission) args() []string {
+	var args []string
+	if a.in != "" {
+		args = append(args, "-i", a.in)
+	}
+	if a.out != "" {
+		args = append(args, "-o", a.out)
+	}
+	target := "ACCEPT"
+	if a.verdict == expr.VerdictReturn {
+		target = "RETURN"
+	}
+	return append(args, "-j", target)
+}
