@@ -1,0 +1,55 @@
+// Command berthd is the daemon: a container engine that speaks the Docker
+// Remote API v1.18 to v1.23.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/pflag"
+
+	"github.com/seed-50ced230/berth/impl/config"
+)
+
+// Set by the build (-ldflags -X).
+var (
+	version   = "0.1.0-dev"
+	commit    = "unknown"
+	buildTime = ""
+)
+
+func main() {
+	c, err := config.Parse(os.Args[1:], os.Stderr)
+	if errors.Is(err, pflag.ErrHelp) {
+		return
+	}
+	if err == nil && c.ShowVersion {
+		fmt.Printf("berthd version %s, commit %s\n", version, commit)
+		return
+	}
+	if err == nil {
+		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+		defer stop()
+		err = run(ctx, c, logger(c))
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "berthd:", err)
+		os.Exit(1)
+	}
+}
+
+func logger(c *config.Config) *slog.Logger {
+	var level slog.Level
+	// The level has been checked.
+	_ = level.UnmarshalText([]byte(c.LogLevel))
+	options := &slog.HandlerOptions{Level: level}
+	if c.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(os.Stderr, options))
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, options))
+}

@@ -1,0 +1,199 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/seed-50ced230/berth/impl/api"
+	"github.com/seed-50ced230/berth/impl/api/listen"
+	"github.com/seed-50ced230/berth/impl/config"
+	"github.com/seed-50ced230/berth/impl/container"
+	"github.com/seed-50ced230/berth/impl/engine"
+	"github.com/seed-50ced230/berth/impl/events"
+	"github.com/seed-50ced230/berth/impl/image"
+	"github.com/seed-50ced230/berth/impl/instance"
+	"github.com/seed-50ced230/berth/impl/logs"
+	"github.com/seed-50ced230/berth/impl/network"
+	"github.com/seed-50ced230/berth/impl/runtime"
+	"github.com/seed-50ced230/berth/impl/volume"
+	"github.com/seed-50ced230/berth/spec"
+)
+
+// grace is how long requests under way may take at shutdown.
+const grace = 10 * time.Second
+
+// run is the daemon's life: it composes the parts, serves until ctx ends, and
+// takes the parts down in the reverse order.
+func run(ctx context.Context, c *config.Config, log *slog.Logger) (err error) {
+	slog.SetDefault(log)
+	var closers []func() error
+	defer func() {
+		for i := len(closers) - 1; i >= 0; i-- {
+			err = errors.Join(err, closers[i]())
+		}
+	}()
+	for _, dir := range []string{c.DataRoot, c.ExecRoot} {
+		lock, err := instance.Acquire(dir)
+		if err != nil {
+			return err
+		}
+		closers = append(closers, lock.Release)
+	}
+	if c.Pidfile != "" {
+		remove, err := instance.WritePidfile(c.Pidfile)
+		if err != nil {
+			return err
+		}
+		closers = append(closers, remove)
+	}
+	// Listening comes first, so that clients wait in the queue instead of being
+	// refused while the engine looks after its containers.
+	listeners, err := listen.Open(ctx, c.Hosts, listenOptions(c, log))
+	if err != nil {
+		return err
+	}
+	served := false
+	closers = append(closers, func() (err error) {
+		if !served {
+			for _, l := range listeners {
+				err = errors.Join(err, l.Close())
+			}
+		}
+		return err
+	})
+	parts, err := open(c, log, &closers)
+	if err != nil {
+		return err
+	}
+	settings, err := settings(c)
+	if err != nil {
+		return err
+	}
+	e, err := engine.New(ctx, settings, *parts)
+	if err != nil {
+		return err
+	}
+	closers = append(closers, func() error { e.Close(); return nil })
+	edge := api.New(e, api.Options{Version: version, CORS: c.CORS, Logger: log, Document: spec.Document})
+	log.Info("berthd is ready", "hosts", c.Hosts, "version", version)
+	served = true
+	return edge.Serve(ctx, listeners, grace)
+}
+
+func listenOptions(c *config.Config, log *slog.Logger) listen.Options {
+	o := listen.Options{Group: c.Group, InsecureTCP: c.AllowPlain, Logger: log}
+	if c.TLS || c.TLSVerify {
+		o.TLS = &listen.TLS{Cert: c.TLSCert, Key: c.TLSKey}
+		if c.TLSVerify {
+			o.TLS.CA = c.TLSCACert
+		}
+	}
+	return o
+}
+
+// open opens the packages that the engine drives.
+func open(c *config.Config, log *slog.Logger, closers *[]func() error) (*engine.Parts, error) {
+	p := &engine.Parts{Logger: log}
+	closing := func(f func() error) { *closers = append(*closers, f) }
+	var err error
+	if p.Containers, err = container.OpenStore(filepath.Join(c.DataRoot, "containers.db")); err != nil {
+		return nil, err
+	}
+	closing(p.Containers.Close)
+	if p.Images, err = image.Open(filepath.Join(c.DataRoot, "image"), image.Options{Logger: log}); err != nil {
+		return nil, err
+	}
+	closing(p.Images.Close)
+	if p.Volumes, err = volume.Open(c.DataRoot); err != nil {
+		return nil, err
+	}
+	networks, err := networkOptions(c, log)
+	if err != nil {
+		return nil, err
+	}
+	if p.Networks, err = network.Open(networks); err != nil {
+		return nil, err
+	}
+	closing(p.Networks.Close)
+	if p.Runtime, err = openRuntime(c); err != nil {
+		return nil, err
+	}
+	onError := func(err error) { log.Error("event history", "error", err) }
+	if p.Events, err = events.Open(filepath.Join(c.DataRoot, "events"), onError); err != nil {
+		return nil, err
+	}
+	closing(p.Events.Close)
+	if p.Logs, err = logs.NewReader(); err != nil {
+		return nil, err
+	}
+	closing(p.Logs.Close)
+	return p, nil
+}
+
+func openRuntime(c *config.Config) (*runtime.Runtime, error) {
+	shim := c.Shim
+	if shim == "" {
+		self, err := os.Executable()
+		if err != nil {
+			return nil, fmt.Errorf("find berth-shim: %w", err)
+		}
+		shim = filepath.Join(filepath.Dir(self), "berth-shim")
+	}
+	driver, err := c.CgroupDriver()
+	if err != nil {
+		return nil, err
+	}
+	spool := filepath.Join(c.DataRoot, "spool")
+	if err := os.MkdirAll(spool, 0o700); err != nil {
+		return nil, fmt.Errorf("make %s: %w", spool, err)
+	}
+	return runtime.New(runtime.Options{
+		Root: filepath.Join(c.ExecRoot, "containers"), Shim: shim, Spool: spool, CgroupDriver: driver,
+	})
+}
+
+func networkOptions(c *config.Config, log *slog.Logger) (network.Options, error) {
+	o := network.Options{
+		Root: filepath.Join(c.DataRoot, "network"), ExecRoot: c.ExecRoot, Bridge: c.Bridge, MTU: c.MTU,
+		DisableICC: !c.ICC, DisableMasquerade: !c.Masquerade, Logger: log,
+	}
+	prefix := func(flag, value string, to *netip.Prefix) (err error) {
+		if value != "" {
+			if *to, err = netip.ParsePrefix(value); err != nil {
+				return fmt.Errorf("%s %q: use ADDRESS/LENGTH: %w", flag, value, err)
+			}
+		}
+		return nil
+	}
+	addr := func(flag, value string, to *netip.Addr) (err error) {
+		if value != "" {
+			if *to, err = netip.ParseAddr(value); err != nil {
+				return fmt.Errorf("%s: %w", flag, err)
+			}
+		}
+		return nil
+	}
+	return o, errors.Join(
+		prefix("bip", c.BridgeIP, &o.BridgeIP),
+		prefix("fixed-cidr", c.FixedCIDR, &o.FixedCIDR),
+		addr("default-gateway", c.Gateway, &o.DefaultGateway),
+		addr("ip", c.HostIP, &o.HostIP),
+	)
+}
+
+func settings(c *config.Config) (engine.Settings, error) {
+	driver, err := c.CgroupDriver()
+	return engine.Settings{
+		DataRoot: c.DataRoot, ExecRoot: c.ExecRoot, Labels: c.Labels, Debug: c.LogLevel == "debug",
+		CgroupDriver: driver, CgroupParent: c.CgroupParent,
+		DNS: c.DNS, DNSSearch: c.DNSSearch, DNSOptions: c.DNSOptions,
+		LogDriver: c.LogDriver, LogOptions: c.LogOptions, Ulimits: c.Ulimits,
+		Version: version, Commit: commit, BuildTime: buildTime,
+	}, err
+}

@@ -1,0 +1,205 @@
+// Package engine does what the Remote API asks for: it holds the rules of
+// containers, execs and images and drives the packages that know the kernel
+// (runtime, image, network, volume). It implements gen/hub's API once, for all
+// versions.
+//
+// Lists, inspects and events are served from snapshots and never wait for a
+// container's operation. Every operation undoes its own half-made work when it
+// fails; what a killed daemon left half-made is removed at the next start.
+package engine
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/docker/go-units"
+
+	"github.com/seed-50ced230/berth/gen/hub"
+	"github.com/seed-50ced230/berth/impl/container"
+	"github.com/seed-50ced230/berth/impl/events"
+	"github.com/seed-50ced230/berth/impl/image"
+	"github.com/seed-50ced230/berth/impl/logs"
+	"github.com/seed-50ced230/berth/impl/network"
+	"github.com/seed-50ced230/berth/impl/runtime"
+	"github.com/seed-50ced230/berth/impl/runtime/defaults"
+	"github.com/seed-50ced230/berth/impl/volume"
+)
+
+// Settings are the daemon's choices that operations look at.
+type Settings struct {
+	// DataRoot is durable, ExecRoot need not outlive a reboot.
+	DataRoot, ExecRoot string
+	// Labels and Debug are shown by GET /info.
+	Labels []string
+	Debug  bool
+	// CgroupDriver is cgroupfs or systemd; CgroupParent the parent of all
+	// containers' cgroups, empty for the default.
+	CgroupDriver, CgroupParent string
+	// DNS, DNSSearch and DNSOptions are used by containers that have none.
+	DNS, DNSSearch, DNSOptions []string
+	// LogDriver and LogOptions are used by containers that have none.
+	LogDriver  string
+	LogOptions map[string]string
+	// Ulimits are the default resource limits by name.
+	Ulimits map[string]*units.Ulimit
+	// Version, Commit and BuildTime describe this program.
+	Version, Commit, BuildTime string
+}
+
+// Parts are the packages that the engine drives. It does not close them.
+type Parts struct {
+	Containers *container.Store
+	Images     *image.Store
+	Networks   *network.Manager
+	Volumes    *volume.Store
+	Runtime    *runtime.Runtime
+	Events     *events.Log
+	Logs       *logs.Reader
+	Logger     *slog.Logger
+}
+
+// Engine is the running engine. Make it with New and end it with Close.
+type Engine struct {
+	hub.Unimplemented
+	Settings
+	Parts
+
+	id         string
+	containers *container.Registry
+	profiles   defaults.Profiles
+
+	// ctx ends when the engine closes; work in the background belongs to it.
+	ctx    context.Context
+	cancel context.CancelFunc
+	work   sync.WaitGroup
+
+	mu    sync.Mutex
+	lives map[string]*live // by container id, see live.go
+	execs map[string]*exec // by exec id, see exec.go
+}
+
+var _ hub.API = (*Engine)(nil)
+
+// New takes over what an earlier engine left: it loads all containers, finds
+// those that run, finishes those that ended meanwhile, removes what was
+// half-made, and starts those whose restart policy asks for it.
+func New(ctx context.Context, s Settings, p Parts) (*Engine, error) {
+	e := &Engine{
+		Settings:   s,
+		Parts:      p,
+		containers: container.NewRegistry(),
+		lives:      map[string]*live{},
+		execs:      map[string]*exec{},
+	}
+	e.ctx, e.cancel = context.WithCancel(context.Background())
+	id, err := readOrMakeID(filepath.Join(s.DataRoot, "engine-id"))
+	if err != nil {
+		return nil, err
+	}
+	e.id = id
+	if err := os.MkdirAll(filepath.Join(s.DataRoot, "containers"), 0o700); err != nil {
+		return nil, fmt.Errorf("make the containers' directory: %w", err)
+	}
+	if err := e.restore(ctx); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// Close ends the engine's work in the background. Containers go on.
+func (e *Engine) Close() {
+	e.cancel()
+	e.work.Wait()
+}
+
+// background runs f as work that Close waits for.
+func (e *Engine) background(f func(ctx context.Context)) {
+	e.work.Go(func() { f(e.ctx) })
+}
+
+// newID makes an id of containers and execs: 64 lower-case hex digits that are
+// not all decimal in the first 12, so that a short id is no number (Docker
+// Engine has the same rule, for host names).
+func newID() string {
+	for {
+		var b [32]byte
+		_, _ = rand.Read(b[:]) // never fails (crypto/rand)
+		id := hex.EncodeToString(b[:])
+		if strings.ContainsAny(id[:12], "abcdef") {
+			return id
+		}
+	}
+}
+
+// readOrMakeID gives the engine's id as GET /info shows it: twelve groups of
+// four, stable over restarts.
+func readOrMakeID(path string) (string, error) {
+	data, err := os.ReadFile(path)
+	if err == nil && len(strings.TrimSpace(string(data))) == 59 {
+		return strings.TrimSpace(string(data)), nil
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return "", fmt.Errorf("read the engine's id: %w", err)
+	}
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+	var b [48]byte
+	_, _ = rand.Read(b[:])
+	var id strings.Builder
+	for i, c := range b {
+		if i > 0 && i%4 == 0 {
+			id.WriteByte(':')
+		}
+		id.WriteByte(alphabet[int(c)%len(alphabet)])
+	}
+	if err := writeFileAtomic(path, []byte(id.String()+"\n"), 0o600); err != nil {
+		return "", fmt.Errorf("write the engine's id: %w", err)
+	}
+	return id.String(), nil
+}
+
+// writeFileAtomic replaces a file so that a reader, also one after a crash,
+// sees the old or the new content.
+func writeFileAtomic(path string, data []byte, mode os.FileMode) error {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Chmod(mode)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+	}
+	return err
+}
+
+// dir is the directory of a container's own files (log, hosts, resolv.conf …).
+func (e *Engine) dir(id string) string { return filepath.Join(e.DataRoot, "containers", id) }
+
+// logPath is the container's log; empty if its driver keeps none here.
+func (e *Engine) logPath(r *container.Record) string {
+	if r.HostConfig.LogConfig.Type != "json-file" {
+		return ""
+	}
+	return filepath.Join(e.dir(r.ID), r.ID+"-json.log")
+}
+
+// stamp is a time in the text form of inspect: RFC 3339 with nanoseconds, the
+// zero time as "0001-01-01T00:00:00Z".
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }

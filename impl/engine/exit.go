@@ -1,0 +1,209 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"strconv"
+	"time"
+
+	"github.com/seed-50ced230/berth/impl/container"
+	"github.com/seed-50ced230/berth/impl/runtime"
+)
+
+// watch takes care of the end of a run.
+func (e *Engine) watch(c *container.Container, task *runtime.Task) {
+	e.background(func(ctx context.Context) {
+		for {
+			select {
+			case <-ctx.Done():
+				return // the shim keeps the exit code for the next daemon
+			case <-task.OOM():
+				e.publish(c.Record(), "oom", nil)
+				continue
+			case <-task.Done():
+			}
+			break
+		}
+		// The end is worked off even if the engine closes meanwhile.
+		e.finish(context.WithoutCancel(ctx), c, task)
+	})
+}
+
+// finish works the end of a run off: network, state, event, record, restart
+// policy. The network is free before the new state shows, so that whoever waited
+// for the end can use the same ports at once; whoever operates on this container
+// next waits until all is done (settle).
+func (e *Engine) finish(ctx context.Context, c *container.Container, task *runtime.Task) {
+	defer e.live(c.ID).settled()
+	exit, _ := task.Exit()
+	before := c.Record()
+	e.endExecs(c.ID)
+	if err := e.Networks.Release(ctx, c.ID); err != nil {
+		e.Logger.Error("a container's network could not be released", "container", c.ID, "error", err)
+	}
+	var restart bool
+	r := c.Update(func(r *container.Record) {
+		r.State = container.State{
+			Status:     container.Exited,
+			ExitCode:   exit.Code,
+			Error:      exit.Reason,
+			OOMKilled:  exit.OOMKilled,
+			StartedAt:  r.State.StartedAt,
+			FinishedAt: exit.At.UTC(),
+		}
+		if restart = e.wantsRestart(r, exit.Code); restart {
+			r.State.Status = container.Restarting
+		}
+		r.Network = container.Network{Endpoints: r.Network.Endpoints}
+	})
+	e.publish(before, "die", map[string]string{"exitCode": strconv.Itoa(exit.Code)})
+	e.networkEvents(before, "disconnect")
+	// The record is durable before the shim's copy of the exit code goes.
+	if err := e.save(c); err != nil {
+		e.Logger.Error("the end of a container could not be recorded", "container", c.ID, "error", err)
+	} else if err := task.Delete(ctx); err != nil {
+		e.Logger.Error("what the runtime had of a container could not be removed", "container", c.ID, "error", err)
+	}
+	if restart {
+		e.scheduleRestart(c, r)
+	}
+}
+
+// restore loads all containers and brings state and kernel together again.
+func (e *Engine) restore(ctx context.Context) error {
+	records, err := e.Containers.Load(func(id string, err error) {
+		e.Logger.Error("a container's record cannot be read; it is left as it is and not served", "container", id, "error", err)
+	})
+	if err != nil {
+		return err
+	}
+	known := map[string]bool{}
+	var running []*container.Container
+	var ended []func()
+	for _, r := range records {
+		known[r.ID] = true
+		if err := e.containers.Reserve(r.Name, r.ID); err != nil {
+			e.Logger.Error("two containers have one name; the later one is renamed", "container", r.ID, "name", r.Name)
+			r.Name = "/" + r.ID[:12]
+		}
+		c := container.New(r)
+		e.containers.Add(c)
+		task, err := e.Runtime.Load(ctx, r.ID)
+		switch {
+		case err == nil:
+			if _, over := task.Exit(); !over {
+				e.adopt(ctx, c, task)
+				running = append(running, c)
+				continue
+			}
+			ended = append(ended, func() { e.finish(ctx, c, task) })
+		case r.State.Active():
+			// The host was restarted: there is not even a handle.
+			ended = append(ended, func() { e.lost(c) })
+		}
+	}
+	live := map[string]bool{}
+	for _, c := range running {
+		live[c.ID] = true
+	}
+	if err := e.Networks.Reconcile(ctx, func(id string) bool { return live[id] }); err != nil {
+		return fmt.Errorf("bring the networks up to date: %w", err)
+	}
+	if err := e.sweep(ctx, known); err != nil {
+		return err
+	}
+	for _, f := range ended {
+		f()
+	}
+	e.applyPolicies()
+	return nil
+}
+
+// adopt takes a running container over.
+func (e *Engine) adopt(ctx context.Context, c *container.Container, task *runtime.Task) {
+	paused, err := task.Paused(ctx)
+	if err != nil {
+		e.Logger.Error("cannot tell whether a container is paused", "container", c.ID, "error", err)
+	}
+	before := c.Record()
+	r := c.Update(func(r *container.Record) {
+		r.State.Status = container.Running
+		if paused {
+			r.State.Status = container.Paused
+		}
+		r.State.Pid = task.Pid()
+		r.State.StartedAt = task.StartedAt()
+		if sandbox, err := e.Networks.Sandbox(c.ID); err == nil {
+			r.Network = e.describeNetwork(r, sandbox)
+		}
+	})
+	if before.State != r.State {
+		if err := e.save(c); err != nil {
+			e.Logger.Error("a running container could not be recorded", "container", c.ID, "error", err)
+		}
+	}
+	e.live(c.ID).begin(task)
+	e.adoptExecs(ctx, c, task)
+	e.watch(c, task)
+}
+
+// lost records the end of a container of which nobody saw the end.
+func (e *Engine) lost(c *container.Container) {
+	before := c.Record()
+	c.Update(func(r *container.Record) {
+		r.State = container.State{
+			Status:     container.Exited,
+			ExitCode:   255,
+			Error:      "the host was restarted while the container ran",
+			StartedAt:  r.State.StartedAt,
+			FinishedAt: time.Now().UTC(),
+		}
+		r.Network = container.Network{}
+		if e.wantsRestart(r, 255) {
+			r.State.Status = container.Restarting // see applyPolicies
+		}
+	})
+	if err := e.save(c); err != nil {
+		e.Logger.Error("the end of a container could not be recorded", "container", c.ID, "error", err)
+	}
+	e.publish(before, "die", map[string]string{"exitCode": "255"})
+}
+
+// sweep removes what belongs to no known container: a creation or removal that
+// was cut short.
+func (e *Engine) sweep(ctx context.Context, known map[string]bool) error {
+	for _, id := range e.Images.Writables() {
+		if !known[id] {
+			if err := e.Images.RemoveWritable(id); err != nil {
+				return fmt.Errorf("sweep the layer of a container that does not exist: %w", err)
+			}
+		}
+	}
+	handles, err := e.Runtime.List()
+	if err != nil {
+		return fmt.Errorf("list running containers: %w", err)
+	}
+	for _, id := range handles {
+		if !known[id] {
+			e.sweepTask(ctx, id)
+		}
+	}
+	if err := e.Volumes.Reconcile(func(id string) bool { return known[id] }); err != nil {
+		return fmt.Errorf("bring the volumes up to date: %w", err)
+	}
+	return e.sweepDirs(known)
+}
+
+// attributes are the facts that every event of a container carries: image,
+// name and its labels.
+func attributes(r *container.Record, more map[string]string) map[string]string {
+	a := maps.Clone(r.Config.Labels)
+	if a == nil {
+		a = map[string]string{}
+	}
+	a["image"] = r.ImageName
+	a["name"] = r.Name[1:]
+	maps.Copy(a, more)
+	return a
+}

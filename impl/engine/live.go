@@ -1,0 +1,149 @@
+package engine
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/seed-50ced230/berth/impl/container"
+	"github.com/seed-50ced230/berth/impl/fault"
+	"github.com/seed-50ced230/berth/impl/runtime"
+)
+
+// live is what the engine knows of a container only while it itself lives: the
+// task of the run, clients that wait for the next run, a pending restart.
+type live struct {
+	mu      sync.Mutex
+	task    *runtime.Task
+	waiting map[*runtime.Attachment]struct{} // attached before the start
+	gone    bool                             // the container is removed
+	// ended is closed when the end of the run has been worked off; nil between runs.
+	ended chan struct{}
+	// restart cancels the wait before the next run; nil when none is pending.
+	restart context.CancelFunc
+	// delay before the next restart by policy; see policy.go.
+	delay time.Duration
+
+	// saving is held while the container's record is written.
+	saving sync.Mutex
+}
+
+// live gives the container's entry, made at the first call.
+func (e *Engine) live(id string) *live {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	l := e.lives[id]
+	if l == nil {
+		l = &live{waiting: map[*runtime.Attachment]struct{}{}}
+		e.lives[id] = l
+	}
+	return l
+}
+
+// forget drops the entry of a removed container and ends those who wait for
+// its start.
+func (e *Engine) forget(id string) {
+	e.mu.Lock()
+	l := e.lives[id]
+	delete(e.lives, id)
+	e.mu.Unlock()
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	l.gone = true
+	waiting := l.waiting
+	l.waiting = nil
+	l.mu.Unlock()
+	for a := range waiting {
+		a.Close()
+	}
+}
+
+// enqueue keeps an attachment for the next start. The returned function takes
+// it back.
+func (l *live) enqueue(a *runtime.Attachment) (cancel func(), ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.gone {
+		return nil, false
+	}
+	l.waiting[a] = struct{}{}
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		delete(l.waiting, a)
+	}, true
+}
+
+// takeWaiting hands the waiting attachments over to a start.
+func (l *live) takeWaiting() []*runtime.Attachment {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var all []*runtime.Attachment
+	for a := range l.waiting {
+		all = append(all, a)
+	}
+	clear(l.waiting)
+	return all
+}
+
+// begin notes the task of a new run.
+func (l *live) begin(t *runtime.Task) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.task = t
+	l.ended = make(chan struct{})
+}
+
+// settled notes that the end of the run has been worked off.
+func (l *live) settled() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.task = nil
+	if l.ended != nil {
+		close(l.ended)
+		l.ended = nil
+	}
+}
+
+// settle waits, for a container whose process has ended, until the end has been
+// worked off.
+func (e *Engine) settle(ctx context.Context, id string) error {
+	l := e.live(id)
+	l.mu.Lock()
+	ended := l.ended
+	l.mu.Unlock()
+	if ended == nil {
+		return nil
+	}
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// save writes the container's present record. Writes of one container go one
+// after another, each with the newest snapshot, so that an older never
+// overwrites a newer.
+func (e *Engine) save(c *container.Container) error {
+	l := e.live(c.ID)
+	l.saving.Lock()
+	defer l.saving.Unlock()
+	return e.Containers.Put(c.Record())
+}
+
+// runningTask gives the task of a running container. Class Conflict when it
+// does not run.
+func (e *Engine) runningTask(c *container.Container) (*runtime.Task, error) {
+	l := e.live(c.ID)
+	l.mu.Lock()
+	task := l.task
+	l.mu.Unlock()
+	if task == nil || !c.Record().State.Live() {
+		return nil, fault.Conflict("Container %s is not running", c.ID)
+	}
+	return task, nil
+}

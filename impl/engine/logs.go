@@ -1,0 +1,129 @@
+package engine
+
+import (
+	"context"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/seed-50ced230/berth/gen/hub"
+	"github.com/seed-50ced230/berth/impl/container"
+	"github.com/seed-50ced230/berth/impl/fault"
+	"github.com/seed-50ced230/berth/impl/logs"
+	"github.com/seed-50ced230/berth/impl/runtime"
+	"github.com/seed-50ced230/berth/impl/stream"
+)
+
+// ContainerLogs serves GET /containers/(id or name)/logs.
+func (e *Engine) ContainerLogs(ctx context.Context, p *hub.ContainerLogsParams, out stream.Output) error {
+	if !p.Stdout && !p.Stderr {
+		return fault.Invalid("Bad parameters: you must choose at least one stream")
+	}
+	c, err := e.containers.Get(p.Name)
+	if err != nil {
+		return err
+	}
+	since, err := parseTime(p.Since)
+	if err != nil {
+		return fault.Invalid("since: %w", err)
+	}
+	r := c.Record()
+	path := e.logPath(r)
+	if path == "" {
+		return fault.Invalid("%q logs are supported only for drivers that keep them: this container's log driver is %q", "logs", r.HostConfig.LogConfig.Type)
+	}
+	out.SetContentType(stream.RawStream)
+	if err := out.Begin(); err != nil {
+		return err
+	}
+	q := logs.Query{Stdout: p.Stdout, Stderr: p.Stderr, Since: since, Tail: parseTail(p.Tail)}
+	if p.Follow && r.State.Active() {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			_, _ = c.Await(ctx, func(r *container.Record) bool { return !r.State.Active() })
+		}()
+		q.Follow, q.Done = true, done
+	}
+	w := newRecordWriter(out, r.Config.Tty, p.Timestamps)
+	return e.Logs.Read(ctx, path, q, w.write)
+}
+
+// parseTail reads the parameter tail: a number, or all for everything else.
+func parseTail(s string) int {
+	if n, err := strconv.Atoi(s); err == nil && n >= 0 {
+		return n
+	}
+	return -1
+}
+
+// parseTime reads a UNIX time in seconds with an optional fraction of up to
+// nanoseconds ("1456789.000000001"). Empty and 0 are the zero time.
+func parseTime(s string) (time.Time, error) {
+	if s == "" || s == "0" {
+		return time.Time{}, nil
+	}
+	whole, fraction, _ := strings.Cut(s, ".")
+	sec, err := strconv.ParseInt(whole, 10, 64)
+	if err != nil {
+		return time.Time{}, fault.Invalid("%q is no UNIX time", s)
+	}
+	var nano int64
+	if fraction != "" {
+		digits := (fraction + "000000000")[:9]
+		if nano, err = strconv.ParseInt(digits, 10, 64); err != nil || nano < 0 {
+			return time.Time{}, fault.Invalid("%q is no UNIX time", s)
+		}
+	}
+	if sec < math.MinInt32 || sec > 1<<40 {
+		return time.Time{}, fault.Invalid("%q is no UNIX time", s)
+	}
+	return time.Unix(sec, nano), nil
+}
+
+// recordWriter writes log records as the API sends them: raw for a terminal,
+// framed otherwise, with the time in front if asked for.
+type recordWriter struct {
+	w          io.Writer
+	raw, times bool
+	buf        []byte
+	text       []byte
+}
+
+func newRecordWriter(w io.Writer, raw, times bool) *recordWriter {
+	return &recordWriter{w: w, raw: raw, times: times}
+}
+
+// timestampLayout is RFC 3339 with all nine digits, so that lines align.
+const timestampLayout = "2006-01-02T15:04:05.000000000Z07:00"
+
+func (w *recordWriter) write(r logs.Record) error {
+	text := r.Line
+	if w.times {
+		w.text = append(r.Time.AppendFormat(w.text[:0], timestampLayout), ' ')
+		w.text = append(w.text, text...)
+		text = w.text
+	}
+	if !w.raw {
+		channel := stream.Stdout
+		if r.Stream == "stderr" {
+			channel = stream.Stderr
+		}
+		w.buf = stream.AppendFrame(w.buf[:0], channel, text)
+		text = w.buf
+	}
+	_, err := w.w.Write(text)
+	return err
+}
+
+// logSpec says where and how the shim writes the container's log.
+func (e *Engine) logSpec(r *container.Record) runtime.Log {
+	spec := runtime.Log{Path: e.logPath(r)}
+	o := r.HostConfig.LogConfig.Config
+	spec.MaxSize, spec.MaxFile, _ = logLimits(o)
+	return spec
+}

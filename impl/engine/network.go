@@ -1,0 +1,275 @@
+package engine
+
+import (
+	"context"
+	"maps"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/docker/go-connections/nat"
+
+	"github.com/seed-50ced230/berth/gen/hub/models"
+	"github.com/seed-50ced230/berth/impl/container"
+	"github.com/seed-50ced230/berth/impl/events"
+	"github.com/seed-50ced230/berth/impl/fault"
+	"github.com/seed-50ced230/berth/impl/network"
+)
+
+// networkMode is the kind of network of a container, with the network's name
+// for bridges and the other container's id for shared ones.
+func networkMode(r *container.Record) (mode network.Mode, name string) {
+	if r.Config.NetworkDisabled {
+		return network.ModeNone, ""
+	}
+	kind, rest, _ := strings.Cut(r.HostConfig.NetworkMode, ":")
+	switch kind {
+	case "", "default", "bridge":
+		return network.ModeBridge, network.NameBridge
+	case "none":
+		return network.ModeNone, ""
+	case "host":
+		return network.ModeHost, ""
+	case "container":
+		return network.ModeContainer, rest
+	}
+	return network.ModeBridge, r.HostConfig.NetworkMode
+}
+
+// makeSandbox makes the network of a run.
+func (e *Engine) makeSandbox(ctx context.Context, r *container.Record) (*network.Sandbox, error) {
+	mode, name := networkMode(r)
+	spec := network.SandboxSpec{ContainerID: r.ID, ContainerName: r.Name[1:], Mode: mode}
+	switch mode {
+	case network.ModeContainer:
+		other, err := e.containers.Get(name)
+		if err != nil {
+			return nil, err
+		}
+		if !other.Record().State.Live() {
+			return nil, fault.Conflict("cannot join network of a non running container: %s", other.ID)
+		}
+		spec.JoinContainer = other.ID
+	case network.ModeBridge:
+		var mac network.HardwareAddr
+		if err := mac.UnmarshalText([]byte(r.Config.MacAddress)); err != nil {
+			return nil, fault.Invalid("invalid mac address %q: %w", r.Config.MacAddress, err)
+		}
+		spec.Endpoints = []network.EndpointSpec{{Network: name, MAC: mac}}
+		ports, err := portSpecs(r)
+		if err != nil {
+			return nil, err
+		}
+		spec.Ports = ports
+	}
+	return e.Networks.NewSandbox(ctx, spec)
+}
+
+// portSpecs are the ports to publish: the bindings in the order of the ports,
+// then, with PublishAllPorts, the exposed ports that have none.
+func portSpecs(r *container.Record) ([]network.PortSpec, error) {
+	var specs []network.PortSpec
+	bindings := r.HostConfig.PortBindings
+	published := map[string]bool{}
+	for _, key := range slices.Sorted(maps.Keys(bindings)) {
+		ports, err := expandPort(key)
+		if err != nil {
+			return nil, err
+		}
+		for i, p := range ports {
+			published[p.key()] = true
+			list := bindings[key]
+			if len(list) == 0 {
+				list = []models.PortBinding{{}}
+			}
+			for _, b := range list {
+				s := network.PortSpec{Proto: network.Protocol(p.proto), ContainerPort: p.number}
+				if err := bindHost(&s, b, i, len(ports)); err != nil {
+					return nil, err
+				}
+				specs = append(specs, s)
+			}
+		}
+	}
+	if !r.HostConfig.PublishAllPorts {
+		return specs, nil
+	}
+	for _, key := range slices.Sorted(maps.Keys(r.Config.ExposedPorts)) {
+		ports, err := expandPort(key)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range ports {
+			if !published[p.key()] {
+				specs = append(specs, network.PortSpec{Proto: network.Protocol(p.proto), ContainerPort: p.number})
+			}
+		}
+	}
+	return specs, nil
+}
+
+// bindHost reads one binding. Of a host range as long as the container's range
+// the i-th port is meant; of any other range the first free port.
+func bindHost(s *network.PortSpec, b models.PortBinding, i, n int) error {
+	if b.HostIP != "" {
+		addr, err := netip.ParseAddr(b.HostIP)
+		if err != nil {
+			return fault.Invalid("Invalid ip address: %s", b.HostIP)
+		}
+		s.HostIP = addr
+	}
+	if b.HostPort == "" || b.HostPort == "0" {
+		return nil
+	}
+	start, end, err := nat.ParsePortRange(b.HostPort)
+	if err != nil || end > 65535 {
+		return fault.Invalid("Invalid hostPort: %s", b.HostPort)
+	}
+	if n > 1 && int(end-start)+1 == n {
+		start += uint64(i)
+		end = start
+	}
+	s.HostPort = uint16(start)
+	if end > start {
+		s.HostPortEnd = uint16(end)
+	}
+	return nil
+}
+
+type containerPort struct {
+	number uint16
+	proto  string
+}
+
+func (p containerPort) key() string { return strconv.Itoa(int(p.number)) + "/" + p.proto }
+
+// expandPort reads "port[-port][/proto]".
+func expandPort(spec string) ([]containerPort, error) {
+	proto, ports := nat.SplitProtoPort(spec)
+	start, end, err := nat.ParsePortRange(ports)
+	if err != nil || start == 0 || end > 65535 || proto != "tcp" && proto != "udp" {
+		return nil, fault.Invalid("Invalid port specification: %q", spec)
+	}
+	var all []containerPort
+	for n := start; n <= end; n++ {
+		all = append(all, containerPort{uint16(n), proto})
+	}
+	return all, nil
+}
+
+// canonicalPort adds the protocol to a port that has none.
+func canonicalPort(spec string) string {
+	if !strings.Contains(spec, "/") {
+		return spec + "/tcp"
+	}
+	return spec
+}
+
+func checkPortBindings(m models.PortMap) error {
+	for key, list := range m {
+		ports, err := expandPort(key)
+		if err != nil {
+			return err
+		}
+		for _, b := range list {
+			var s network.PortSpec
+			if err := bindHost(&s, b, 0, len(ports)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// describeNetwork is what the record shows of a sandbox.
+func (e *Engine) describeNetwork(r *container.Record, s *network.Sandbox) container.Network {
+	n := container.Network{SandboxID: s.ID, SandboxKey: s.Key}
+	for _, ep := range s.Endpoints {
+		settings := models.EndpointSettings{
+			EndpointID: ep.EndpointID,
+			NetworkID:  ep.NetworkID,
+			MacAddress: ep.MAC.String(),
+			Aliases:    ep.Aliases,
+		}
+		if ep.IPv4.IsValid() {
+			settings.IPAddress, settings.IPPrefixLen = ep.IPv4.Addr().String(), int64(ep.IPv4.Bits())
+		}
+		if ep.IPv4Gateway.IsValid() {
+			settings.Gateway = ep.IPv4Gateway.String()
+		}
+		if ep.IPv6.IsValid() {
+			settings.GlobalIPv6Address, settings.GlobalIPv6PrefixLen = ep.IPv6.Addr().String(), int64(ep.IPv6.Bits())
+		}
+		if ep.IPv6Gateway.IsValid() {
+			settings.IPv6Gateway = ep.IPv6Gateway.String()
+		}
+		n.Endpoints = append(n.Endpoints, container.Endpoint{EndpointSettings: settings, Network: ep.NetworkName})
+	}
+	for _, p := range s.Ports {
+		if n.Ports == nil {
+			n.Ports = map[string][]models.PortBinding{}
+		}
+		key := containerPort{p.ContainerPort, string(p.Proto)}.key()
+		n.Ports[key] = append(n.Ports[key], models.PortBinding{HostIP: p.HostIP.String(), HostPort: strconv.Itoa(int(p.HostPort))})
+	}
+	return n
+}
+
+// networkFiles writes the container's hosts, resolv.conf and hostname. A
+// container that shares another's network shares its files.
+func (e *Engine) networkFiles(r *container.Record, s *network.Sandbox) (network.Files, error) {
+	mode, other := networkMode(r)
+	if mode == network.ModeContainer {
+		dir := e.dir(other)
+		return network.Files{Hosts: dir + "/hosts", ResolvConf: dir + "/resolv.conf", Hostname: dir + "/hostname"}, nil
+	}
+	or := func(own, daemon []string) []string {
+		if len(own) > 0 {
+			return own
+		}
+		return daemon
+	}
+	h := r.HostConfig
+	spec := network.FilesSpec{
+		Dir:        e.dir(r.ID),
+		Mode:       mode,
+		Hostname:   r.Config.Hostname,
+		Domainname: r.Config.Domainname,
+		ExtraHosts: h.ExtraHosts,
+		DNS:        or(h.DNS, e.DNS),
+		DNSSearch:  or(h.DNSSearch, e.DNSSearch),
+		DNSOptions: or(h.DNSOptions, e.DNSOptions),
+	}
+	for _, ep := range s.Endpoints {
+		if ep.IPv4.IsValid() {
+			spec.Addresses = append(spec.Addresses, ep.IPv4.Addr())
+		}
+		if ep.IPv6.IsValid() {
+			spec.Addresses = append(spec.Addresses, ep.IPv6.Addr())
+		}
+	}
+	links, err := e.linkHosts(r)
+	if err != nil {
+		return network.Files{}, err
+	}
+	spec.Links = links
+	return network.WriteFiles(spec)
+}
+
+// networkEvents tells that a container's endpoints came or went.
+func (e *Engine) networkEvents(r *container.Record, action string) {
+	for _, ep := range r.Network.Endpoints {
+		kind := "bridge"
+		switch ep.Network {
+		case network.NameHost:
+			kind = "host"
+		case network.NameNone:
+			kind = "null"
+		}
+		e.Events.Publish(events.Event{
+			Type: events.Network, Action: action, ID: ep.NetworkID,
+			Attributes: map[string]string{"container": r.ID, "name": ep.Network, "type": kind},
+		})
+	}
+}

@@ -1,0 +1,184 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/seed-50ced230/berth/gen/hub"
+	"github.com/seed-50ced230/berth/impl/container"
+	"github.com/seed-50ced230/berth/impl/fault"
+	"github.com/seed-50ced230/berth/impl/image"
+	"github.com/seed-50ced230/berth/impl/network"
+	"github.com/seed-50ced230/berth/impl/runtime"
+)
+
+// ContainerStart serves POST /containers/(id or name)/start. A HostConfig in
+// the body, as clients of the oldest versions send it, replaces the one given
+// at creation.
+func (e *Engine) ContainerStart(ctx context.Context, p *hub.ContainerStartParams) error {
+	c, err := e.containers.Get(p.Name)
+	if err != nil {
+		return err
+	}
+	unlock, err := c.Lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if _, err := e.containers.Get(c.ID); err != nil {
+		return err // removed while we waited
+	}
+	r := c.Record()
+	switch r.State.Status {
+	case container.Running:
+		return fault.NotModified("Container already started")
+	case container.Paused:
+		return fault.Conflict("Cannot start a paused container, try unpause instead.")
+	case container.Dead:
+		return fault.Conflict("Container is marked for removal and cannot be started.")
+	}
+	e.cancelRestart(c.ID)
+	if err := e.settle(ctx, c.ID); err != nil {
+		return err
+	}
+	if p.Body != nil {
+		if err := e.replaceHostConfig(c, p.Body); err != nil {
+			return err
+		}
+	}
+	// A client that goes away must not leave a half-started container.
+	return e.start(context.WithoutCancel(ctx), c)
+}
+
+// start runs the container's process. Called with the container's lock held.
+// When it fails everything it made is undone and the container shows why.
+func (e *Engine) start(ctx context.Context, c *container.Container) error {
+	l := e.live(c.ID)
+	r := c.Record()
+	sandbox, task, err := e.launch(ctx, r, l)
+	if err != nil {
+		return e.startFailed(c, err)
+	}
+	l.begin(task)
+	r = c.Update(func(r *container.Record) {
+		r.State = container.State{
+			Status:    container.Running,
+			Pid:       task.Pid(),
+			StartedAt: task.StartedAt(),
+			// The end of the run before stays, as Docker Engine shows it.
+			FinishedAt: r.State.FinishedAt,
+		}
+		r.Stopped = false
+		r.Network = e.describeNetwork(r, sandbox)
+	})
+	if err := e.save(c); err != nil {
+		// The run is on; the shim's handle tells of it after a restart too.
+		e.Logger.Error("a started container could not be recorded", "container", c.ID, "error", err)
+	}
+	e.networkEvents(r, "connect")
+	e.publish(r, "start", nil)
+	e.watch(c, task)
+	return nil
+}
+
+// launch makes the network, the files and the process of a run.
+func (e *Engine) launch(ctx context.Context, r *container.Record, l *live) (_ *network.Sandbox, _ *runtime.Task, err error) {
+	if err := e.checkMounts(r); err != nil {
+		return nil, nil, err
+	}
+	writable, err := e.Images.Writable(r.ID)
+	if err != nil {
+		return nil, nil, fmt.Errorf("start container: %w", err)
+	}
+	sandbox, err := e.makeSandbox(ctx, r)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, e.Networks.Release(context.WithoutCancel(ctx), r.ID))
+		}
+	}()
+	files, err := e.networkFiles(r, sandbox)
+	if err != nil {
+		return nil, nil, err
+	}
+	oci, err := e.ociSpec(r, writable, sandbox, files)
+	if err != nil {
+		return nil, nil, err
+	}
+	waiting := l.takeWaiting()
+	task, err := e.Runtime.Start(ctx, &runtime.Spec{
+		ID:          r.ID,
+		OCI:         oci,
+		Rootfs:      rootfs(writable),
+		Stdio:       runtime.Stdio{OpenStdin: r.Config.OpenStdin, StdinOnce: r.Config.StdinOnce},
+		Log:         e.logSpec(r),
+		Attachments: waiting,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return sandbox, task, nil
+}
+
+func rootfs(w *image.Writable) runtime.Rootfs {
+	return runtime.Rootfs{Lower: w.Lower, Upper: w.Upper, Work: w.Work, Target: w.Target}
+}
+
+// startFailed records why a start failed and gives the client's error: a
+// command that cannot be found or run is the client's mistake (404 and 400, as
+// Docker Engine tells them apart by exit codes 127 and 126), all else as it is.
+func (e *Engine) startFailed(c *container.Container, cause error) error {
+	code := 128
+	text := cause.Error()
+	var failed *runtime.StartError
+	err := cause
+	if errors.As(cause, &failed) {
+		code, text = failed.Code, failed.Text
+		switch failed.Code {
+		case 127:
+			err = fault.NotFound("Container command '%s' not found or does not exist.", c.Record().Path)
+		case 126:
+			err = fault.Invalid("Container command '%s' could not be invoked.", c.Record().Path)
+		default:
+			err = fault.Internal("Cannot start container %s: %s", c.ID, failed.Text)
+		}
+	}
+	c.Update(func(r *container.Record) {
+		if r.State.Active() { // a restart by policy
+			r.State.Status = container.Exited
+			r.State.FinishedAt = time.Now().UTC()
+		}
+		r.State.Pid = 0
+		r.State.ExitCode = code
+		r.State.Error = text
+	})
+	if perr := e.save(c); perr != nil {
+		e.Logger.Error("a failed start could not be recorded", "container", c.ID, "error", perr)
+	}
+	return err
+}
+
+// checkMounts makes the directories of bind mounts that are missing on the
+// host, as Docker Engine does up to API 1.23, and refuses volumes that are gone.
+func (e *Engine) checkMounts(r *container.Record) error {
+	for _, m := range r.Mounts {
+		if m.Name != "" {
+			if _, err := e.Volumes.Get(m.Name); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := os.MkdirAll(m.Source, 0o755); err != nil {
+			if info, serr := os.Stat(m.Source); serr == nil && !info.IsDir() {
+				continue
+			}
+			return fault.Invalid("cannot use %s as a bind mount: %w", m.Source, err)
+		}
+	}
+	return nil
+}

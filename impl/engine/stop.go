@@ -1,0 +1,307 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"syscall"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"golang.org/x/sys/unix"
+
+	"github.com/seed-50ced230/berth/gen/hub"
+	"github.com/seed-50ced230/berth/gen/hub/models"
+	"github.com/seed-50ced230/berth/impl/container"
+	"github.com/seed-50ced230/berth/impl/fault"
+)
+
+// defaultStopTimeout is how long a container may take for its stop signal
+// before it is killed when the client says nothing.
+const defaultStopTimeout = 10 * time.Second
+
+func notStopped(r *container.Record) bool { return r.State.Active() }
+
+// ContainerStop serves POST /containers/(id or name)/stop.
+func (e *Engine) ContainerStop(ctx context.Context, p *hub.ContainerStopParams) error {
+	c, err := e.containers.Get(p.Name)
+	if err != nil {
+		return err
+	}
+	unlock, err := c.Lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if !c.Record().State.Active() {
+		return fault.NotModified("Container already stopped")
+	}
+	return e.stop(ctx, c, timeout(p.T))
+}
+
+// timeout reads the parameter t: seconds, negative for ever.
+func timeout(t *int64) time.Duration {
+	switch {
+	case t == nil:
+		return defaultStopTimeout
+	case *t < 0:
+		return -1
+	}
+	return time.Duration(min(*t, 1<<31)) * time.Second
+}
+
+// stop ends a run: the stop signal, then, after the timeout, SIGKILL. It
+// returns when the end has been worked off. Called with the lock held.
+func (e *Engine) stop(ctx context.Context, c *container.Container, patience time.Duration) error {
+	c.Update(func(r *container.Record) { r.Stopped = true })
+	if err := e.save(c); err != nil {
+		return fault.Internal("%w", err)
+	}
+	if e.cancelRestart(c.ID) && e.haltRestarting(c) {
+		return nil
+	}
+	task, err := e.runningTask(c)
+	if err != nil {
+		return e.settle(ctx, c.ID) // it ended by itself meanwhile
+	}
+	sig, err := parseSignal(string(c.Record().Config.StopSignal), syscall.SIGTERM)
+	if err != nil {
+		return err
+	}
+	if c.Record().State.Status == container.Paused {
+		// A frozen process cannot take a signal.
+		if err := e.resume(ctx, c); err != nil {
+			return err
+		}
+	}
+	e.publish(c.Record(), "kill", signalAttribute(sig))
+	if err := task.Signal(ctx, sig); err != nil && !errdefs.IsConflict(err) {
+		return fault.Internal("Cannot stop container %s: %w", c.ID, err)
+	}
+	if patience >= 0 {
+		timer := time.NewTimer(patience)
+		defer timer.Stop()
+		select {
+		case <-task.Done():
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-timer.C:
+			e.publish(c.Record(), "kill", signalAttribute(syscall.SIGKILL))
+			if err := task.KillAll(ctx, syscall.SIGKILL); err != nil && !errdefs.IsConflict(err) {
+				return fault.Internal("Cannot kill container %s: %w", c.ID, err)
+			}
+		}
+	}
+	r, err := c.Await(ctx, func(r *container.Record) bool { return !r.State.Active() })
+	if err != nil {
+		return err
+	}
+	if err := e.settle(ctx, c.ID); err != nil {
+		return err
+	}
+	e.publish(r, "stop", nil)
+	return nil
+}
+
+// haltRestarting ends the wait between two runs and says whether there was one.
+func (e *Engine) haltRestarting(c *container.Container) bool {
+	halted := false
+	r := c.Update(func(r *container.Record) {
+		if r.State.Status == container.Restarting {
+			r.State.Status = container.Exited
+			halted = true
+		}
+	})
+	if halted {
+		if err := e.save(c); err != nil {
+			e.Logger.Error("the end of a container could not be recorded", "container", c.ID, "error", err)
+		}
+		e.publish(r, "stop", nil)
+	}
+	return halted
+}
+
+// ContainerRestart serves POST /containers/(id or name)/restart. A container
+// that does not run is started.
+func (e *Engine) ContainerRestart(ctx context.Context, p *hub.ContainerRestartParams) error {
+	c, err := e.containers.Get(p.Name)
+	if err != nil {
+		return err
+	}
+	unlock, err := c.Lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if c.Record().State.Active() {
+		if err := e.stop(ctx, c, timeout(p.T)); err != nil {
+			return err
+		}
+	}
+	if err := e.settle(ctx, c.ID); err != nil {
+		return err
+	}
+	if err := e.start(context.WithoutCancel(ctx), c); err != nil {
+		return err
+	}
+	e.publish(c.Record(), "restart", nil)
+	return nil
+}
+
+// ContainerKill serves POST /containers/(id or name)/kill. Signals other than
+// SIGKILL go to the first process; SIGKILL goes to all and is waited for.
+func (e *Engine) ContainerKill(ctx context.Context, p *hub.ContainerKillParams) error {
+	sig, err := parseSignal(p.Signal, syscall.SIGKILL)
+	if err != nil {
+		return err
+	}
+	c, err := e.containers.Get(p.Name)
+	if err != nil {
+		return err
+	}
+	// No lock: a stop that waits for the container must not keep kill out.
+	task, err := e.runningTask(c)
+	if err != nil {
+		return fault.Conflict("Cannot kill container %s: Container %s is not running", p.Name, c.ID)
+	}
+	if sig != syscall.SIGKILL {
+		if c.Record().State.Status == container.Paused {
+			return fault.Conflict("Container %s is paused. Unpause the container before stopping or killing", c.ID)
+		}
+		if err := task.Signal(ctx, sig); err != nil {
+			return killError(p.Name, c.ID, err)
+		}
+		e.publish(c.Record(), "kill", signalAttribute(sig))
+		return nil
+	}
+	c.Update(func(r *container.Record) { r.Stopped = true })
+	if err := task.KillAll(ctx, sig); err != nil {
+		return killError(p.Name, c.ID, err)
+	}
+	if c.Record().State.Status == container.Paused {
+		if err := task.Resume(ctx); err != nil && !errdefs.IsConflict(err) {
+			return killError(p.Name, c.ID, err)
+		}
+	}
+	e.publish(c.Record(), "kill", signalAttribute(sig))
+	_, err = c.Await(ctx, func(r *container.Record) bool { return !r.State.Live() })
+	return err
+}
+
+func killError(name, id string, err error) error {
+	if errdefs.IsConflict(err) || errors.Is(err, unix.ESRCH) {
+		return fault.Conflict("Cannot kill container %s: Container %s is not running", name, id)
+	}
+	return fault.Internal("Cannot kill container %s: %w", name, err)
+}
+
+// ContainerPause serves POST /containers/(id or name)/pause.
+func (e *Engine) ContainerPause(ctx context.Context, p *hub.ContainerPauseParams) error {
+	c, err := e.containers.Get(p.Name)
+	if err != nil {
+		return err
+	}
+	unlock, err := c.Lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	task, err := e.runningTask(c)
+	if err != nil {
+		return err
+	}
+	if c.Record().State.Status == container.Paused {
+		return fault.Conflict("Container %s is already paused", c.ID)
+	}
+	if err := task.Pause(ctx); err != nil {
+		return fault.Internal("Cannot pause container %s: %w", p.Name, err)
+	}
+	r := c.Update(func(r *container.Record) {
+		if r.State.Status == container.Running {
+			r.State.Status = container.Paused
+		}
+	})
+	if err := e.save(c); err != nil {
+		return fault.Internal("%w", err)
+	}
+	e.publish(r, "pause", nil)
+	return nil
+}
+
+// ContainerUnpause serves POST /containers/(id or name)/unpause.
+func (e *Engine) ContainerUnpause(ctx context.Context, p *hub.ContainerUnpauseParams) error {
+	c, err := e.containers.Get(p.Name)
+	if err != nil {
+		return err
+	}
+	unlock, err := c.Lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if c.Record().State.Status != container.Paused {
+		return fault.Conflict("Container %s is not paused", c.ID)
+	}
+	return e.resume(ctx, c)
+}
+
+func (e *Engine) resume(ctx context.Context, c *container.Container) error {
+	task, err := e.runningTask(c)
+	if err != nil {
+		return err
+	}
+	if err := task.Resume(ctx); err != nil {
+		return fault.Internal("Cannot unpause container %s: %w", c.ID, err)
+	}
+	r := c.Update(func(r *container.Record) {
+		if r.State.Status == container.Paused {
+			r.State.Status = container.Running
+		}
+	})
+	if err := e.save(c); err != nil {
+		return fault.Internal("%w", err)
+	}
+	e.publish(r, "unpause", nil)
+	return nil
+}
+
+// ContainerWait serves POST /containers/(id or name)/wait: the exit code of the
+// present run, or at once that of the last one.
+func (e *Engine) ContainerWait(ctx context.Context, p *hub.ContainerWaitParams) (*models.ContainerWaitResponse, error) {
+	c, err := e.containers.Get(p.Name)
+	if err != nil {
+		return nil, err
+	}
+	r, err := c.Await(ctx, func(r *container.Record) bool { return !r.State.Active() })
+	if err != nil {
+		return nil, err
+	}
+	return &models.ContainerWaitResponse{StatusCode: int64(r.State.ExitCode)}, nil
+}
+
+// ContainerResize serves POST /containers/(id or name)/resize.
+func (e *Engine) ContainerResize(ctx context.Context, p *hub.ContainerResizeParams) error {
+	c, err := e.containers.Get(p.Name)
+	if err != nil {
+		return err
+	}
+	height, width, err := terminalSize(p.H, p.W)
+	if err != nil {
+		return err
+	}
+	task, err := e.runningTask(c)
+	if err != nil {
+		return fault.Conflict("Cannot resize container %s, container is not running", c.ID)
+	}
+	if err := task.Resize(ctx, height, width); err != nil {
+		return fault.Internal("Cannot resize container %s: %w", c.ID, err)
+	}
+	e.publish(c.Record(), "resize", map[string]string{"height": itoa(p.H), "width": itoa(p.W)})
+	return nil
+}
+
+func terminalSize(h, w int64) (height, width uint16, err error) {
+	if h < 0 || w < 0 || h > 0xffff || w > 0xffff {
+		return 0, 0, fault.Invalid("a terminal of %d × %d characters is not possible", w, h)
+	}
+	return uint16(h), uint16(w), nil
+}

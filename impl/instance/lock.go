@@ -1,0 +1,88 @@
+// Package instance keeps two daemons from working on one directory and tells
+// others which process serves it.
+package instance
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Lock is the right to work on a directory. The kernel takes it back when the
+// process ends, however it ends.
+type Lock struct{ f *os.File }
+
+// Acquire takes the lock of a directory, which is made if needed. If another
+// process has it the error names that process.
+func Acquire(dir string) (*Lock, error) {
+	if err := os.MkdirAll(dir, 0o711); err != nil {
+		return nil, fmt.Errorf("make %s: %w", dir, err)
+	}
+	path := filepath.Join(dir, "berthd.lock")
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock %s: %w", dir, err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		defer f.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			owner := make([]byte, 20)
+			n, _ := f.ReadAt(owner, 0)
+			return nil, fmt.Errorf("%s is in use by another berthd (pid %s): stop it, or choose another --data-root and --exec-root",
+				dir, strings.TrimSpace(string(owner[:n])))
+		}
+		return nil, fmt.Errorf("lock %s: %w", dir, err)
+	}
+	err = f.Truncate(0)
+	if err == nil {
+		_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+	}
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("lock %s: %w", dir, err)
+	}
+	return &Lock{f}, nil
+}
+
+// Release gives the lock back.
+func (l *Lock) Release() error { return l.f.Close() }
+
+// WritePidfile writes this process's pid to path; remove takes the file away
+// unless another process has written its own pid there meanwhile.
+func WritePidfile(path string) (remove func() error, err error) {
+	pid := strconv.Itoa(os.Getpid())
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, fmt.Errorf("write the pid file: %w", err)
+	}
+	if data, err := os.ReadFile(path); err == nil {
+		other, err := strconv.Atoi(strings.TrimSpace(string(data)))
+		if err == nil && other != os.Getpid() && runs(other) {
+			return nil, fmt.Errorf("pid file %s: berthd runs already with pid %d: stop it, or choose another --pidfile", path, other)
+		}
+	}
+	temp := path + "." + pid
+	if err := os.WriteFile(temp, []byte(pid), 0o644); err != nil {
+		return nil, fmt.Errorf("write the pid file: %w", err)
+	}
+	if err := os.Rename(temp, path); err != nil {
+		os.Remove(temp)
+		return nil, fmt.Errorf("write the pid file: %w", err)
+	}
+	return func() error {
+		if data, err := os.ReadFile(path); err != nil || strings.TrimSpace(string(data)) != pid {
+			return nil
+		}
+		return os.Remove(path)
+	}, nil
+}
+
+// runs says whether pid is a running berthd: pids are used again after a crash.
+func runs(pid int) bool {
+	exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
+	return err == nil && filepath.Base(strings.TrimSuffix(exe, " (deleted)")) == "berthd"
+}
