@@ -23,6 +23,7 @@ type exchange struct {
 	status       int // 0 if the document shows none
 	resHeaders   map[string]string
 	resBody      string
+	odd          bool // the request line has no protocol version
 }
 
 var (
@@ -45,6 +46,7 @@ func parseExchange(e reference.Example) (exchange, error) {
 	if x.query, err = url.ParseQuery(target.RawQuery); err != nil {
 		return x, err
 	}
+	x.odd = len(fields) != 3
 	line, x.resHeaders, x.resBody = message(e.Response)
 	if m := statusLine.FindStringSubmatch(line); m != nil {
 		x.status, _ = strconv.Atoi(m[1])
