@@ -1,0 +1,94 @@
+package clienttest
+
+import (
+	"archive/tar"
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// tag makes an image name that no other test uses; it is removed at the end.
+func (d *docker) tag(suffix string) string {
+	name := "test/" + strings.ToLower(strings.ReplaceAll(d.t.Name(), "/", "-")) + ":" + suffix
+	d.t.Cleanup(func() { d.try("", "rmi", "-f", name) })
+	return name
+}
+
+func TestImages(t *testing.T) {
+	atEachVersion(t, func(t *testing.T, d *docker) {
+		name := d.tag("one")
+		repository, _, _ := strings.Cut(name, ":")
+		d.run("tag", "busybox", name)
+		id := d.inspect("busybox", "{{.Id}}")
+		d.matches("images", d.run("images", "--no-trunc", "--format", "{{.Repository}}:{{.Tag}} {{.ID}}"), `(?m)^`+name+" "+id+"$")
+		d.matches("images of a repository", d.run("images", repository), `(?m)^`+repository+` +one `)
+		d.matches("size", d.inspect(name, "{{.VirtualSize}} {{.Os}} {{.Architecture}}"), `^[1-9]\d+ linux \w+$`)
+		d.matches("history", d.run("history", "--no-trunc", name), "busybox from Debian")
+		d.matches("untag", d.run("rmi", name), "Untagged: "+name)
+		d.equal("after rmi", d.run("images", "-q", repository), "")
+		d.run("run", "--rm", "--name", d.name("c"), "busybox", "true")
+	})
+}
+
+// An image survives save and load; the container of the loaded one runs.
+func TestSaveAndLoad(t *testing.T) {
+	atEachVersion(t, func(t *testing.T, d *docker) {
+		imported := d.tag("imported")
+		d.run("import", root(t, "hello from a file"), imported)
+		id := d.inspect(imported, "{{.Id}}")
+		archive := filepath.Join(t.TempDir(), "image.tar")
+		d.run("save", "-o", archive, imported)
+		d.run("rmi", imported)
+		d.fails(1, "(?i)no such (image|object)", "inspect", imported)
+		d.run("load", "-i", archive)
+		d.equal("id after load", d.inspect(imported, "{{.Id}}"), id)
+		d.equal("content", d.run("run", "--rm", "--name", d.name("c"), imported, "/bin/cat", "/file"), "hello from a file")
+		d.fails(1, "(?i)no such image|reference does not exist", "save", "-o", archive, "nosuch:tag")
+	})
+}
+
+// root is a tarball of a root with busybox's cat and a file.
+func root(t *testing.T, content string) string {
+	t.Helper()
+	program, err := os.ReadFile("/bin/busybox")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for _, f := range []struct {
+		name string
+		mode int64
+		data []byte
+	}{{"bin/", 0o755, nil}, {"bin/cat", 0o755, program}, {"file", 0o644, []byte(content)}} {
+		kind := byte(tar.TypeReg)
+		if strings.HasSuffix(f.name, "/") {
+			kind = tar.TypeDir
+		}
+		if err := w.WriteHeader(&tar.Header{Typeflag: kind, Name: f.name, Mode: f.mode, Size: int64(len(f.data))}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write(f.data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return file(t, "root.tar", b.String())
+}
+
+// An image that a container uses is not removed without force.
+func TestRemoveUsedImage(t *testing.T) {
+	atEachVersion(t, func(t *testing.T, d *docker) {
+		name := d.tag("used")
+		d.run("import", root(t, "used"), name)
+		c := d.name("c")
+		d.run("create", "--name", c, name, "/bin/cat", "/file")
+		d.fails(1, "(?i)conflict", "rmi", name)
+		d.run("rm", c)
+		d.matches("rmi", d.run("rmi", name), "(?s)Untagged: .*Deleted: ")
+	})
+}

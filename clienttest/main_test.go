@@ -1,0 +1,173 @@
+// Package clienttest runs real clients against a real berthd: Debian's docker
+// command (Docker 20.10) at every version from 1.18 to 1.23, and docker-py 5
+// at the three that it speaks. It needs root, the programs of bin/ ("make
+// build") and the clients ("make setup-test"); whatever is missing is a
+// failure, not a skip.
+package clienttest
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-50ced230/berth/testbed/busybox"
+	"github.com/seed-50ced230/berth/testbed/daemon"
+)
+
+// The clients are named by path: another docker may come first in PATH.
+const (
+	dockerProgram = "/usr/bin/docker"
+	pythonProgram = "/usr/bin/python3"
+)
+
+// versions are all versions of the API that berth serves.
+var versions = []string{"1.18", "1.19", "1.20", "1.21", "1.22", "1.23"}
+
+var (
+	binaries = flag.String("bin", "../bin", "`directory` of berthd and berth-shim")
+	keep     = flag.Bool("keep", false, "keep the daemons' directory and logs")
+	host     = flag.String("host", "", "test the engine at this `address` (unix:///…) instead of a berthd of our own, to try the tests themselves")
+)
+
+// The suite's own engine. TestMain sets these before the tests and nothing
+// changes them afterwards.
+var (
+	// engine is where the tests that share an engine find it: DOCKER_HOST's form.
+	engine string
+	// scratch is a directory for the tests, removed at the end.
+	scratch string
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	code, err := run(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "client tests:", err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func run(m *testing.M) (code int, err error) {
+	if err := clients(); err != nil {
+		return 1, err
+	}
+	// /tmp and not TMPDIR: a socket's path must be short.
+	if scratch, err = os.MkdirTemp("/tmp", "berth-clients-"); err != nil {
+		return 1, err
+	}
+	defer func() {
+		if *keep {
+			fmt.Fprintln(os.Stderr, "client tests: kept", scratch)
+			return
+		}
+		if e := daemon.Discard(scratch); e != nil && err == nil {
+			code, err = 1, e
+		}
+	}()
+	engine = *host
+	if engine == "" {
+		d, err := startBerth(filepath.Join(scratch, "shared"), "berthtest0", "10.213.0.1/22")
+		if err != nil {
+			return 1, err
+		}
+		engine = d.Host()
+		defer func() {
+			if e := d.Stop(30 * time.Second); e != nil {
+				code = 1
+				fmt.Fprintln(os.Stderr, "client tests: stop the shared berthd:", e)
+			}
+			if e := healthy(d); e != nil {
+				code = 1
+				fmt.Fprintln(os.Stderr, "client tests:", e)
+			}
+		}()
+	}
+	if err := loadBusybox(engine); err != nil {
+		return 1, err
+	}
+	return m.Run(), nil
+}
+
+// clients says which client is missing and how to get it.
+func clients() error {
+	if os.Geteuid() != 0 {
+		return fmt.Errorf("a container engine needs root: run them as root")
+	}
+	out, err := exec.Command(dockerProgram, "--version").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("the docker command is missing (make setup-test installs Debian's docker.io): %w", err)
+	}
+	fmt.Fprintf(os.Stderr, "client tests: %s", out)
+	out, err = exec.Command(pythonProgram, "-c", "import docker; print('docker-py', docker.__version__)").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("docker-py is missing (make setup-test installs Debian's python3-docker): %w\n%s", err, out)
+	}
+	fmt.Fprintf(os.Stderr, "client tests: %s", out)
+	return nil
+}
+
+// startBerth starts a berthd in dir with a bridge of its own. Everything that
+// it makes carries the bridge's name or lies in dir, so that the census can
+// tell it from the machine's.
+func startBerth(dir, bridge, cidr string) (*daemon.Daemon, error) {
+	program, err := filepath.Abs(filepath.Join(*binaries, "berthd"))
+	if err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(program); err != nil {
+		return nil, fmt.Errorf("berthd is not built (make build): %w", err)
+	}
+	command, err := daemon.Berth(program, dir, "--bridge", bridge, "--bip", cidr, "--cgroup-parent", "/"+bridge, "--debug")
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	return daemon.Start(ctx, command)
+}
+
+// healthy looks for what a daemon's log must not hold.
+func healthy(d *daemon.Daemon) error {
+	log, err := os.ReadFile(d.Log())
+	if err != nil {
+		return err
+	}
+	for _, bad := range []string{"WARNING: DATA RACE", "panic:", "goroutine 1 ["} {
+		if i := bytes.Index(log, []byte(bad)); i >= 0 {
+			return fmt.Errorf("the log of berthd holds %q:\n%s", bad, log[i:min(len(log), i+4000)])
+		}
+	}
+	return nil
+}
+
+// loadBusybox loads the image that all tests use, busybox:latest.
+func loadBusybox(host string) error {
+	var image bytes.Buffer
+	if err := busybox.Archive(&image, "busybox:latest"); err != nil {
+		return err
+	}
+	client := daemon.Client(strings.TrimPrefix(host, "unix://"))
+	defer client.CloseIdleConnections()
+	resp, err := client.Post("http://engine/v1.23/images/load", "application/x-tar", &image)
+	if err != nil {
+		return fmt.Errorf("load the busybox image: %w", err)
+	}
+	defer resp.Body.Close()
+	var answer bytes.Buffer
+	if _, err := answer.ReadFrom(resp.Body); err != nil {
+		return fmt.Errorf("load the busybox image: %w", err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("load the busybox image: %s: %s", resp.Status, &answer)
+	}
+	return nil
+}

@@ -1,0 +1,221 @@
+// Package census counts what a container engine has on the machine: mounts,
+// processes, network devices, firewall rules, cgroups, files and its own open
+// descriptors. Two counts, before and after, show what it has forgotten.
+package census
+
+import (
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Place says where an engine works, so that its things can be told from those
+// of the machine and of other engines.
+type Place struct {
+	// Dir holds the engine's data root and exec root. Absolute, without
+	// symlinks.
+	Dir string
+	// Bridge is the device of the default network; the nftables table has the
+	// same name.
+	Bridge string
+	// Cgroup is the parent of the containers' cgroups, e.g. "/berthtest0".
+	Cgroup string
+	// Pid is the engine itself.
+	Pid int
+	// Depth is how many levels below Dir are counted as files.
+	Depth int
+}
+
+// Census is what was found: one line for each thing, sorted.
+type Census []string
+
+// Take counts now.
+func Take(p Place) (Census, error) {
+	var c Census
+	for _, count := range []func(Place) ([]string, error){mounts, processes, devices, rules, cgroups, files, descriptors} {
+		lines, err := count(p)
+		if err != nil {
+			return nil, fmt.Errorf("census: %w", err)
+		}
+		c = append(c, lines...)
+	}
+	slices.Sort(c)
+	return c, nil
+}
+
+// Since says what is there now and was not in before ("+ …") and the other way
+// round ("- …"); nothing if the two are equal.
+func (now Census) Since(before Census) []string {
+	count := map[string]int{}
+	for _, l := range now {
+		count[l]++
+	}
+	for _, l := range before {
+		count[l]--
+	}
+	var out []string
+	for l, n := range count {
+		for ; n > 0; n-- {
+			out = append(out, "+ "+l)
+		}
+		for ; n < 0; n++ {
+			out = append(out, "- "+l)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func mounts(p Place) ([]string, error) {
+	table, err := os.ReadFile("/proc/self/mountinfo") // proc(5): field 5 is the mount point
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for line := range strings.Lines(string(table)) {
+		if f := strings.Fields(line); len(f) > 4 && within(f[4], p.Dir) {
+			out = append(out, "mount "+f[4])
+		}
+	}
+	return out, nil
+}
+
+func within(path, dir string) bool { return path == dir || strings.HasPrefix(path, dir+"/") }
+
+// processes are those that name the engine's directory in their arguments or
+// have a file in it open, except the engine and this process.
+func processes(p Place) ([]string, error) {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil || pid == p.Pid || pid == os.Getpid() {
+			continue
+		}
+		command, err := os.ReadFile(filepath.Join("/proc", e.Name(), "cmdline"))
+		if err != nil {
+			continue // it ended meanwhile
+		}
+		text := strings.TrimSpace(strings.ReplaceAll(string(command), "\x00", " "))
+		if strings.Contains(text, p.Dir+"/") || slices.ContainsFunc(open(pid), func(f string) bool { return within(f, p.Dir) }) {
+			out = append(out, fmt.Sprintf("process %d: %s", pid, text))
+		}
+	}
+	return out, nil
+}
+
+// open are the targets of a process's descriptors.
+func open(pid int) []string {
+	dir := filepath.Join("/proc", strconv.Itoa(pid), "fd")
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil
+	}
+	var out []string
+	for _, e := range entries {
+		if target, err := os.Readlink(filepath.Join(dir, e.Name())); err == nil {
+			out = append(out, target)
+		}
+	}
+	return out
+}
+
+// devices are those that are plugged into the bridge.
+func devices(p Place) ([]string, error) {
+	all, err := net.Interfaces()
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, i := range all {
+		master, err := os.Readlink(filepath.Join("/sys/class/net", i.Name, "master"))
+		if err == nil && filepath.Base(master) == p.Bridge {
+			out = append(out, "device "+i.Name)
+		}
+	}
+	return out, nil
+}
+
+func rules(p Place) ([]string, error) {
+	tables, err := exec.Command("nft", "list", "tables").Output()
+	if err != nil {
+		return nil, fmt.Errorf("nft list tables: %w", err)
+	}
+	var out []string
+	for line := range strings.Lines(string(tables)) {
+		f := strings.Fields(line) // table FAMILY NAME
+		if len(f) != 3 || f[2] != p.Bridge {
+			continue
+		}
+		text, err := exec.Command("nft", "list", "table", f[1], f[2]).Output()
+		if err != nil {
+			return nil, fmt.Errorf("nft list table %s %s: %w", f[1], f[2], err)
+		}
+		for rule := range strings.Lines(string(text)) {
+			out = append(out, "nft "+f[1]+": "+strings.TrimSpace(rule))
+		}
+	}
+	return out, nil
+}
+
+// cgroups are looked for in every hierarchy: version 1 has one per controller.
+func cgroups(p Place) ([]string, error) {
+	if p.Cgroup == "" {
+		return nil, nil
+	}
+	var out []string
+	roots, err := filepath.Glob("/sys/fs/cgroup/*" + p.Cgroup)
+	if err != nil {
+		return nil, err
+	}
+	for _, root := range append(roots, "/sys/fs/cgroup"+p.Cgroup) {
+		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+			if err != nil {
+				return nil // gone meanwhile, or not there
+			}
+			if d.IsDir() && path != root {
+				out = append(out, "cgroup "+path)
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func files(p Place) ([]string, error) {
+	var out []string
+	err := filepath.WalkDir(p.Dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || path == p.Dir {
+			return nil
+		}
+		out = append(out, "file "+path)
+		if d.IsDir() && strings.Count(path[len(p.Dir):], "/") >= p.Depth {
+			return fs.SkipDir
+		}
+		return nil
+	})
+	return out, err
+}
+
+// descriptors are the engine's open sockets, pipes and files by kind, without
+// the numbers that differ each time.
+func descriptors(p Place) ([]string, error) {
+	var out []string
+	for _, target := range open(p.Pid) {
+		kind, _, _ := strings.Cut(target, ":[")
+		out = append(out, "descriptor "+strings.TrimSuffix(kind, " (deleted)"))
+	}
+	return out, nil
+}
