@@ -134,17 +134,21 @@ func cpuIdle(tb testing.TB, pid int) bool {
 	return len(strings.TrimSpace(string(children))) == 0
 }
 
-func anonymousKiB(tb testing.TB, pid int) int {
+func anonymousKiB(tb testing.TB, pid int) int { return rollup(tb, pid, "Anonymous:") }
+
+func pssKiB(tb testing.TB, pid int) int { return rollup(tb, pid, "Pss:") }
+
+func rollup(tb testing.TB, pid int, field string) int {
 	tb.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
 	must(tb, err)
 	for line := range strings.Lines(string(text)) {
-		if rest, ok := strings.CutPrefix(line, "Anonymous:"); ok {
+		if rest, ok := strings.CutPrefix(line, field); ok {
 			n, err := strconv.Atoi(strings.Fields(rest)[0])
 			must(tb, err)
 			return n
 		}
 	}
-	tb.Fatal("no Anonymous")
+	tb.Fatalf("no %s", field)
 	return 0
 }
