@@ -13,7 +13,7 @@ require (
 	github.com/coder/websocket v1.8.15 // indirect; attach over a websocket
 	github.com/containerd/console v1.0.5 // indirect; terminals: pty pairs, raw mode, resize
 	github.com/containerd/containerd/v2 v2.4.2 // indirect
-	github.com/containerd/continuity v0.5.0 // indirect
+	github.com/containerd/continuity v0.5.0 // indirect; copies what an image has below a mount point into a new volume
 	github.com/containerd/errdefs v1.0.0 // indirect; the classes of errors
 	github.com/containerd/log v0.2.0 // indirect
 	github.com/coreos/go-systemd/v22 v22.7.0 // indirect; sockets that systemd passes (fd://)
@@ -59,16 +59,16 @@ require (
 	github.com/magefile/mage v1.14.0 // indirect
 	github.com/mattn/go-colorable v0.1.13 // indirect
 	github.com/mattn/go-isatty v0.0.17 // indirect
-	github.com/mdlayher/netlink v1.7.3-0.20250113171957-fbb4dce95f42 // indirect
+	github.com/mdlayher/netlink v1.7.3-0.20250113171957-fbb4dce95f42 // indirect; hears when another program changes the nftables rules
 	github.com/mdlayher/socket v0.6.0 // indirect
 	github.com/moby/profiles/seccomp v0.2.3 // indirect; Docker's default seccomp profile
 	github.com/moby/sys/capability v0.5.0 // indirect; which capabilities the host has to give
 	github.com/moby/sys/mountinfo v0.7.3 // indirect
-	github.com/moby/sys/user v0.5.0 // indirect
+	github.com/moby/sys/user v0.5.0 // indirect; users and groups of a container's own /etc/passwd
 	github.com/moby/sys/userns v0.2.1 // indirect
 	github.com/mrunalp/fileutils v0.5.1 // indirect
 	github.com/oklog/ulid/v2 v2.1.2 // indirect
-	github.com/onsi/ginkgo/v2 v2.34.0 // indirect
+	github.com/onsi/ginkgo/v2 v2.34.0 // indirect; the conformance suite
 	github.com/onsi/gomega v1.44.0 // indirect
 	github.com/opencontainers/cgroups v0.1.0 // indirect; cgroups v1 and v2
 	github.com/opencontainers/go-digest v1.0.0 // indirect; digests
@@ -90,7 +90,7 @@ require (
 	go.opentelemetry.io/otel/log v1.47.0 // indirect
 	go.opentelemetry.io/otel/metric v1.47.0 // indirect
 	go.opentelemetry.io/otel/trace v1.47.0 // indirect
-	go.yaml.in/yaml/v3 v3.0.5 // indirect
+	go.yaml.in/yaml/v3 v3.0.5 // indirect; YAML of examples and reports
 	golang.org/x/mod v0.41.0 // indirect
 	golang.org/x/net v0.62.0 // indirect
 	golang.org/x/sync v0.24.0 // indirect
