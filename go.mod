@@ -63,7 +63,7 @@ require (
 	github.com/mdlayher/socket v0.6.0 // indirect
 	github.com/moby/profiles/seccomp v0.2.3 // indirect; Docker's default seccomp profile
 	github.com/moby/sys/capability v0.5.0 // indirect; which capabilities the host has to give
-	github.com/moby/sys/mountinfo v0.7.3 // indirect
+	github.com/moby/sys/mountinfo v0.7.3
 	github.com/moby/sys/user v0.5.0 // indirect; users and groups of a container's own /etc/passwd
 	github.com/moby/sys/userns v0.2.1 // indirect
 	github.com/mrunalp/fileutils v0.5.1 // indirect

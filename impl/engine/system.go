@@ -1,0 +1,202 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	goruntime "runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/seed-50ced230/berth/gen/hub"
+	"github.com/seed-50ced230/berth/gen/hub/models"
+	"github.com/seed-50ced230/berth/impl/container"
+	"github.com/seed-50ced230/berth/impl/fault"
+	"github.com/seed-50ced230/berth/impl/host"
+	"github.com/seed-50ced230/berth/impl/volume"
+)
+
+// newestVersion is the newest version of the API, the one that gen/hub has.
+const newestVersion = "1.23"
+
+// indexAddress is the index that names without a registry refer to.
+const indexAddress = "https://index.docker.io/v1/"
+
+// SystemPing serves GET /_ping.
+func (e *Engine) SystemPing(context.Context, *hub.SystemPingParams) (string, error) {
+	return "OK", nil
+}
+
+// SystemVersion serves GET /version.
+func (e *Engine) SystemVersion(context.Context, *hub.SystemVersionParams) (*models.Version, error) {
+	kernel, err := host.ReadKernel()
+	if err != nil {
+		return nil, fault.Internal("%w", err)
+	}
+	return &models.Version{
+		Version:       e.Version,
+		APIVersion:    newestVersion,
+		GitCommit:     e.Commit,
+		GoVersion:     goruntime.Version(),
+		Os:            goruntime.GOOS,
+		Arch:          goruntime.GOARCH,
+		KernelVersion: kernel.Release,
+		BuildTime:     e.BuildTime,
+	}, nil
+}
+
+// SystemInfo serves GET /info. Every figure is read when it is asked for.
+func (e *Engine) SystemInfo(context.Context, *hub.SystemInfoParams) (*models.Info, error) {
+	m := &models.Info{
+		ID:                 e.id,
+		Images:             int64(e.Images.Count()),
+		Driver:             driverName,
+		Debug:              e.Debug,
+		NGoroutines:        int64(goruntime.NumGoroutine()),
+		SystemTime:         time.Now().Format(time.RFC3339Nano),
+		ExecutionDriver:    execDriver,
+		LoggingDriver:      e.LogDriver,
+		NEventsListener:    int64(e.Events.Readers()),
+		OperatingSystem:    host.OperatingSystem("/"),
+		IndexServerAddress: indexAddress,
+		RegistryConfig:     registryConfig(),
+		InitPath:           initPath(),
+		NCPU:               int64(goruntime.NumCPU()),
+		DockerRootDir:      e.DataRoot,
+		HTTPProxy:          proxy("http_proxy"),
+		HTTPSProxy:         proxy("https_proxy"),
+		NoProxy:            daemonEnv("no_proxy"),
+		ServerVersion:      e.Version,
+		OSType:             goruntime.GOOS,
+		CgroupDriver:       e.CgroupDriver,
+		Plugins:            models.PluginsInfo{Volume: []string{volume.DriverLocal}, Network: e.networkDrivers()},
+		IPv4Forwarding:     host.Enabled("net/ipv4/ip_forward"),
+		BridgeNfIptables:   host.Enabled("net/bridge/bridge-nf-call-iptables"),
+		BridgeNfIp6tables:  host.Enabled("net/bridge/bridge-nf-call-ip6tables"),
+	}
+	if len(e.Labels) > 0 {
+		m.Labels = slices.Clone(e.Labels)
+	}
+	e.countContainers(m)
+	if err := e.describeHost(m); err != nil {
+		return nil, fault.Internal("describe the host: %w", err)
+	}
+	return m, nil
+}
+
+func (e *Engine) countContainers(m *models.Info) {
+	for _, c := range e.containers.List() {
+		m.Containers++
+		switch s := c.Record().State; {
+		case s.Status == container.Paused:
+			m.ContainersPaused++
+		case s.Active():
+			m.ContainersRunning++
+		default:
+			m.ContainersStopped++
+		}
+	}
+}
+
+// describeHost fills in what the kernel and the file systems tell.
+func (e *Engine) describeHost(m *models.Info) error {
+	kernel, err := host.ReadKernel()
+	if err != nil {
+		return err
+	}
+	m.KernelVersion, m.Architecture = kernel.Release, kernel.Machine
+	if m.MemTotal, err = host.Memory(); err != nil {
+		return err
+	}
+	if m.Name, err = os.Hostname(); err != nil {
+		return err
+	}
+	filesystem, err := host.Filesystem(e.DataRoot)
+	if err != nil {
+		return err
+	}
+	m.DriverStatus = [][]string{{"Backing Filesystem", filesystem}}
+	open, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return err
+	}
+	m.NFd = int64(len(open) - 1) // without the one that reads the directory
+	hierarchies, err := host.FindHierarchies()
+	if err != nil {
+		return err
+	}
+	can := hierarchies.Controls(kernel)
+	m.MemoryLimit, m.SwapLimit, m.KernelMemory = can.Memory, can.Swap, can.KernelMemory
+	m.OomKillDisable = can.OOMKillDisable
+	m.CPUShares, m.CPUSet = can.CPUShares, can.CPUSet
+	m.CPUCfsPeriod, m.CPUCfsQuota = can.CFSPeriod, can.CFSQuota
+	return nil
+}
+
+// registryConfig tells how registries are treated: over TLS with a valid
+// certificate, except on this machine itself.
+func registryConfig() *models.RegistryConfig {
+	return &models.RegistryConfig{
+		InsecureRegistryCIDRs: []string{"127.0.0.0/8"},
+		IndexConfigs: map[string]models.IndexConfig{
+			"docker.io": {Name: "docker.io", Secure: true, Official: true},
+		},
+	}
+}
+
+// networkDrivers are those of the networks that the manager has made.
+func (e *Engine) networkDrivers() []string {
+	var drivers []string
+	for _, n := range e.Networks.Networks() {
+		drivers = append(drivers, n.Driver)
+	}
+	slices.Sort(drivers)
+	return slices.Compact(drivers)
+}
+
+// initPath is the program that is a container's first process until the command
+// takes over: the shim beside the daemon, empty if it is kept elsewhere.
+func initPath() string {
+	self, err := os.Executable()
+	if err != nil {
+		return ""
+	}
+	path := filepath.Join(filepath.Dir(self), "berth-shim")
+	if _, err := os.Stat(path); err != nil {
+		return ""
+	}
+	return path
+}
+
+// daemonEnv gives a variable that is spelled in small or in capital letters.
+func daemonEnv(name string) string {
+	if v := os.Getenv(strings.ToUpper(name)); v != "" {
+		return v
+	}
+	return os.Getenv(name)
+}
+
+// proxy gives a proxy's address from the environment without name and password,
+// which are nobody's business.
+func proxy(name string) string {
+	address := daemonEnv(name)
+	if address == "" || !strings.Contains(address, "@") {
+		return address
+	}
+	if u, err := url.Parse(address); err == nil && u.Host != "" {
+		u.User = nil
+		return u.String()
+	}
+	scheme, rest, ok := strings.Cut(address, "://")
+	if !ok {
+		scheme, rest = "", address
+	}
+	rest = rest[strings.LastIndexByte(rest, '@')+1:]
+	if scheme == "" {
+		return rest
+	}
+	return fmt.Sprintf("%s://%s", scheme, rest)
+}

@@ -1,0 +1,74 @@
+package engine
+
+import (
+	"context"
+
+	"github.com/seed-50ced230/berth/gen/hub"
+	"github.com/seed-50ced230/berth/gen/hub/models"
+	"github.com/seed-50ced230/berth/impl/volume"
+)
+
+// VolumeList serves GET /volumes.
+func (e *Engine) VolumeList(_ context.Context, p *hub.VolumeListParams) (*models.VolumeList, error) {
+	conditions, err := parseFilters(p.Filters)
+	if err != nil {
+		return nil, err
+	}
+	if err := conditions.only("dangling", "name", "driver"); err != nil {
+		return nil, err
+	}
+	dangling, err := conditions.boolean("dangling")
+	if err != nil {
+		return nil, err
+	}
+	m := &models.VolumeList{}
+	for _, v := range e.Volumes.List() {
+		if dangling != nil && *dangling != (len(v.Users) == 0) ||
+			!conditions.matchPart("name", v.Name) || !conditions.match("driver", v.Driver) {
+			continue
+		}
+		m.Volumes = append(m.Volumes, volumeModel(v))
+	}
+	return m, nil
+}
+
+func volumeModel(v volume.Volume) models.Volume {
+	return models.Volume{Name: v.Name, Driver: v.Driver, Mountpoint: v.Mountpoint, Labels: v.Labels}
+}
+
+// VolumeCreate serves POST /volumes/create. The name of a volume that is there
+// already gives that one.
+func (e *Engine) VolumeCreate(_ context.Context, p *hub.VolumeCreateParams) (*models.Volume, error) {
+	v, created, err := e.Volumes.Create(p.Body.Name, p.Body.Driver, p.Body.DriverOpts, p.Body.Labels)
+	if err != nil {
+		return nil, err
+	}
+	if created {
+		e.volumeEvent(v.Name, "create", map[string]string{"driver": v.Driver})
+	}
+	m := volumeModel(v)
+	return &m, nil
+}
+
+// VolumeInspect serves GET /volumes/(name).
+func (e *Engine) VolumeInspect(_ context.Context, p *hub.VolumeInspectParams) (*models.Volume, error) {
+	v, err := e.Volumes.Get(p.Name)
+	if err != nil {
+		return nil, err
+	}
+	m := volumeModel(v)
+	return &m, nil
+}
+
+// VolumeDelete serves DELETE /volumes/(name).
+func (e *Engine) VolumeDelete(_ context.Context, p *hub.VolumeDeleteParams) error {
+	v, err := e.Volumes.Get(p.Name)
+	if err != nil {
+		return err
+	}
+	if err := e.Volumes.Remove(p.Name); err != nil {
+		return err
+	}
+	e.volumeEvent(v.Name, "destroy", map[string]string{"driver": v.Driver})
+	return nil
+}
