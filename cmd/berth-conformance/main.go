@@ -1,0 +1,42 @@
+// Command berth-conformance asks a daemon of the Docker Remote API everything
+// that the documents of versions 1.18 to 1.23 say, and reports what it answers.
+//
+//	berth-conformance --host unix:///var/run/docker.sock --api 1.18-1.23 --report reports
+//
+// It exits with status 0 if every case passed or is listed in the file of
+// --expected-reds and red there, 1 if not, and 2 if it could not run.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/pflag"
+)
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+func run(arguments []string, stdout, stderr io.Writer) int {
+	options, err := parse(arguments, stderr)
+	if errors.Is(err, pflag.ErrHelp) {
+		return 0
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "berth-conformance:", err)
+		return 2
+	}
+	perform := test
+	if options.list {
+		perform = list
+	}
+	status, err := perform(options, stdout)
+	if err != nil {
+		fmt.Fprintln(stderr, "berth-conformance:", err)
+		return 2
+	}
+	return status
+}

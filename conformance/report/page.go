@@ -1,0 +1,102 @@
+package report
+
+import (
+	"bytes"
+	_ "embed"
+	"fmt"
+	"html/template"
+	"slices"
+	"strings"
+
+	"github.com/seed-50ced230/berth/conformance"
+)
+
+//go:embed page.html
+var pageText string
+
+// row is a line of the matrix: one operation.
+type row struct {
+	Operation string
+	Method    string
+	Path      string
+	Cells     []cell
+}
+
+// cell is one operation at one version.
+type cell struct {
+	Version string
+	// Verdict is the worst of the cases; empty if there is none.
+	Verdict conformance.Verdict
+	Passed  int
+	Cases   []Case
+}
+
+type section struct {
+	Tag  string
+	Rows []row
+}
+
+type view struct {
+	*Report
+	Versions []string
+	Verdicts []conformance.Verdict
+	Sections []section
+	// Total counts verdicts over all versions.
+	Total map[conformance.Verdict]int
+}
+
+// page renders the report for people: a matrix of operations and versions, and
+// under it every case with its exchange.
+func (r *Report) page() ([]byte, error) {
+	view := view{Report: r, Verdicts: conformance.Verdicts(), Total: map[conformance.Verdict]int{}}
+	for _, c := range r.Cases {
+		if !slices.Contains(view.Versions, c.Version) {
+			view.Versions = append(view.Versions, c.Version)
+		}
+		view.Total[c.Verdict]++
+	}
+	for _, c := range r.Cases {
+		view.place(c)
+	}
+	parsed, err := template.New("page").Funcs(template.FuncMap{
+		"class":  func(v conformance.Verdict) string { return strings.ReplaceAll(string(v), " ", "-") },
+		"anchor": func(id string) string { return strings.NewReplacer("/", "-", ".", "-").Replace(id) },
+	}).Parse(pageText)
+	if err != nil {
+		return nil, fmt.Errorf("parse the page's template: %w", err)
+	}
+	var page bytes.Buffer
+	if err := parsed.Execute(&page, view); err != nil {
+		return nil, fmt.Errorf("render the page: %w", err)
+	}
+	return page.Bytes(), nil
+}
+
+// place puts a case into its cell; rows come in the order of the newest
+// document, operations that only older ones have at the end of their section.
+func (v *view) place(c Case) {
+	s := slices.IndexFunc(v.Sections, func(s section) bool { return s.Tag == c.Tag })
+	if s < 0 {
+		s = len(v.Sections)
+		v.Sections = append(v.Sections, section{Tag: c.Tag})
+	}
+	rows := &v.Sections[s].Rows
+	i := slices.IndexFunc(*rows, func(r row) bool { return r.Operation == c.Operation })
+	if i < 0 {
+		i = len(*rows)
+		cells := make([]cell, len(v.Versions))
+		for n, version := range v.Versions {
+			cells[n].Version = version
+		}
+		*rows = append(*rows, row{Operation: c.Operation, Method: c.Method, Path: c.Path, Cells: cells})
+	}
+	cell := &(*rows)[i].Cells[slices.Index(v.Versions, c.Version)]
+	cell.Cases = append(cell.Cases, c)
+	if c.Verdict == conformance.Pass {
+		cell.Passed++
+	}
+	order := conformance.Verdicts()
+	if cell.Verdict == "" || slices.Index(order, c.Verdict) > slices.Index(order, cell.Verdict) {
+		cell.Verdict = c.Verdict
+	}
+}

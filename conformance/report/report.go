@@ -1,0 +1,162 @@
+// Package report writes what a run found: JSON for programs, JUnit for CI
+// services, and a page for people.
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/seed-50ced230/berth/conformance"
+	"github.com/seed-50ced230/berth/conformance/wire"
+)
+
+// Report is the result of a run.
+type Report struct {
+	Host    string    `json:"host"`
+	Started time.Time `json:"started"`
+	Seconds float64   `json:"seconds"`
+	// Result is "pass" if all cases passed or were expected not to, "partial" if
+	// they did and some were left out, and else "fail".
+	Result string `json:"result"`
+	// Known is how many cases the documents have, Chosen how many of them ran.
+	Known  int `json:"known"`
+	Chosen int `json:"chosen"`
+	// Totals counts verdicts by version.
+	Totals map[string]map[conformance.Verdict]int `json:"totals"`
+	Cases  []Case                                 `json:"cases"`
+	// Disagreements are the differences from the list of expected reds.
+	Disagreements []string `json:"disagreements"`
+}
+
+// Case is one case of a report.
+type Case struct {
+	ID          string                `json:"id"`
+	Version     string                `json:"version"`
+	Operation   string                `json:"operation"`
+	Method      string                `json:"method"`
+	Path        string                `json:"path"`
+	Tag         string                `json:"tag"`
+	Name        string                `json:"name"`
+	Labels      []string              `json:"labels"`
+	Requirement string                `json:"requirement"`
+	Source      string                `json:"source"`
+	Mended      string                `json:"mended,omitempty"`
+	Verdict     conformance.Verdict   `json:"verdict"`
+	Expected    string                `json:"expected,omitempty"`
+	Reason      string                `json:"reason,omitempty"`
+	Findings    []conformance.Finding `json:"findings,omitempty"`
+	Adapted     []string              `json:"adapted,omitempty"`
+	Millis      int64                 `json:"millis"`
+	Curl        string                `json:"curl,omitempty"`
+	Exchanges   []Exchange            `json:"exchanges"`
+}
+
+// Exchange is one exchange of a case. Pieces are left out for exchanges that
+// only built or removed something, unless the case did not pass.
+type Exchange struct {
+	Phase  string       `json:"phase"`
+	Method string       `json:"method"`
+	Target string       `json:"target"`
+	Status int          `json:"status"`
+	Pieces []wire.Piece `json:"pieces,omitempty"`
+}
+
+// New makes a report of results.
+func New(endpoint wire.Endpoint, started time.Time, known int, results []*conformance.Result, reds conformance.ExpectedReds) *Report {
+	r := &Report{
+		Host: endpoint.Host, Started: started.UTC(), Seconds: time.Since(started).Seconds(),
+		Known: known, Chosen: len(results), Totals: map[string]map[conformance.Verdict]int{},
+	}
+	for _, result := range results {
+		version := result.Document.Version
+		if r.Totals[version] == nil {
+			r.Totals[version] = map[conformance.Verdict]int{}
+		}
+		r.Totals[version][result.Verdict]++
+		r.Cases = append(r.Cases, newCase(endpoint, result, reds.Reason(result.ID)))
+	}
+	for _, difference := range reds.Compare(results) {
+		r.Disagreements = append(r.Disagreements, difference.Case+": "+difference.Text)
+	}
+	switch {
+	case len(r.Disagreements) > 0:
+		r.Result = "fail"
+	case r.Chosen < r.Known:
+		r.Result = "partial"
+	default:
+		r.Result = "pass"
+	}
+	return r
+}
+
+func newCase(endpoint wire.Endpoint, result *conformance.Result, expected string) Case {
+	c := Case{
+		ID: result.ID, Version: result.Document.Version, Operation: result.Operation.ID,
+		Method: result.Operation.Method, Path: result.Operation.Path,
+		Tag: result.Operation.Tag(), Name: result.Name, Labels: result.Labels,
+		Requirement: result.Requirement, Source: result.Source,
+		Verdict: result.Verdict, Reason: result.Reason, Findings: result.Findings, Adapted: result.Adapted,
+		Millis: result.Duration.Milliseconds(),
+	}
+	if result.Example != nil {
+		c.Mended = result.Example.Mended
+	}
+	if result.Verdict != conformance.Pass {
+		c.Expected = expected
+	}
+	for _, recorded := range result.Exchanges {
+		exchange := Exchange{
+			Phase: recorded.Phase, Method: recorded.Exchange.Method,
+			Target: recorded.Exchange.Target, Status: recorded.Exchange.Status,
+		}
+		if recorded.Phase == "request" && c.Curl == "" {
+			c.Curl = recorded.Exchange.Curl(endpoint)
+		}
+		if recorded.Phase == "request" || result.Verdict != conformance.Pass && recorded.Phase != "cleanup" {
+			exchange.Pieces = recorded.Exchange.Pieces()
+		}
+		c.Exchanges = append(c.Exchanges, exchange)
+	}
+	return c
+}
+
+// Explain is the reason and the findings of a case, one per line.
+func (c Case) Explain() string {
+	text := c.Reason
+	for _, finding := range c.Findings {
+		if text != "" {
+			text += "\n"
+		}
+		text += finding.String()
+	}
+	return text
+}
+
+// Write writes report.json, junit.xml and index.html into a directory, which is
+// made if need be.
+func (r *Report) Write(directory string) error {
+	if err := os.MkdirAll(directory, 0o755); err != nil {
+		return fmt.Errorf("make the report's directory: %w", err)
+	}
+	encoded, err := json.MarshalIndent(r, "", " ")
+	if err != nil {
+		return fmt.Errorf("encode the report: %w", err)
+	}
+	junit, err := r.junit()
+	if err != nil {
+		return err
+	}
+	page, err := r.page()
+	if err != nil {
+		return err
+	}
+	for name, content := range map[string][]byte{"report.json": encoded, "junit.xml": junit, "index.html": page} {
+		if err := os.WriteFile(filepath.Join(directory, name), content, 0o644); err != nil { //nolint:gosec // reports are for everybody
+			return fmt.Errorf("write the report: %w", err)
+		}
+	}
+	return nil
+}
