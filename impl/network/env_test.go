@@ -2,6 +2,7 @@ package network
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -111,6 +112,9 @@ func (e *env) census() census {
 	must(e.t, err)
 	c.states = len(states)
 	links, err := netlink.LinkList()
+	for errors.Is(err, netlink.ErrDumpInterrupted) {
+		links, err = netlink.LinkList()
+	}
 	must(e.t, err)
 	for _, l := range links {
 		if strings.HasPrefix(l.Attrs().Name, hostPrefix) {
@@ -265,6 +269,9 @@ func at(a any, port int) string { return fmt.Sprintf("%v:%d", a, port) }
 type testWriter struct{ t testing.TB }
 
 func (w testWriter) Write(p []byte) (int, error) {
+	if strings.Contains(string(p), "level=ERROR") {
+		w.t.Errorf("the manager logged: %s", p)
+	}
 	w.t.Log(strings.TrimSpace(string(p)))
 	return len(p), nil
 }

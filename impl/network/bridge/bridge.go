@@ -46,7 +46,7 @@ func Address(device string) (addr netip.Prefix, exists bool, err error) {
 	if err != nil {
 		return netip.Prefix{}, false, fmt.Errorf("look up device %s: %w", device, err)
 	}
-	addrs, err := netlink.AddrList(link, unix.AF_INET)
+	addrs, err := whole(func() ([]netlink.Addr, error) { return netlink.AddrList(link, unix.AF_INET) })
 	if err != nil {
 		return netip.Prefix{}, true, fmt.Errorf("read addresses of %s: %w", device, err)
 	}
@@ -161,7 +161,7 @@ func Remove(device string) error {
 
 // Ports gives the names of the devices on the bridge.
 func (b *Bridge) Ports() ([]string, error) {
-	links, err := netlink.LinkList()
+	links, err := whole(netlink.LinkList)
 	if err != nil {
 		return nil, fmt.Errorf("list ports of bridge %s: %w", b.cfg.Device, err)
 	}
@@ -203,7 +203,7 @@ func Taken(device string) ([]netip.Prefix, error) {
 		own = link.Attrs().Index
 	}
 	var taken []netip.Prefix
-	addrs, err := netlink.AddrList(nil, unix.AF_INET)
+	addrs, err := whole(func() ([]netlink.Addr, error) { return netlink.AddrList(nil, unix.AF_INET) })
 	if err != nil {
 		return nil, fmt.Errorf("list addresses: %w", err)
 	}
@@ -212,7 +212,9 @@ func Taken(device string) ([]netip.Prefix, error) {
 			taken = append(taken, toPrefix(a.IPNet).Masked())
 		}
 	}
-	routes, err := netlink.RouteListFiltered(unix.AF_INET, &netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE)
+	routes, err := whole(func() ([]netlink.Route, error) {
+		return netlink.RouteListFiltered(unix.AF_INET, &netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE)
+	})
 	if err != nil {
 		return nil, fmt.Errorf("list routes: %w", err)
 	}
@@ -225,6 +227,17 @@ func Taken(device string) ([]netip.Prefix, error) {
 		}
 	}
 	return taken, nil
+}
+
+// whole repeats a list that the kernel says changed while it was read
+// (NLM_F_DUMP_INTR); after many times the last one must do.
+func whole[T any](list func() ([]T, error)) (result []T, err error) {
+	for range 20 {
+		if result, err = list(); !errors.Is(err, netlink.ErrDumpInterrupted) {
+			return result, err
+		}
+	}
+	return result, nil
 }
 
 // setSysctl writes a value below /proc/sys unless it is there already, so that

@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
+	"unsafe"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
@@ -66,6 +68,12 @@ func (b *Bridge) Attach(host *Host, p Port) error {
 	}
 	if err := inside.LinkSetUp(link); err != nil {
 		return fmt.Errorf("bring %s up: %w", p.Name, err)
+	}
+	// The first port brings the bridge itself up.
+	for _, name := range []string{p.HostName, b.cfg.Device} {
+		if err := settle(host.socket.GetFd(), name); err != nil {
+			return err
+		}
 	}
 	if p.Gateway.IsValid() {
 		route := &netlink.Route{LinkIndex: index, Gw: p.Gateway.AsSlice()}
@@ -130,6 +138,29 @@ func (b *Bridge) configure(host *Host, name string) error {
 	req.AddData(info)
 	if _, err := req.Execute(unix.NETLINK_ROUTE, 0); err != nil {
 		return fmt.Errorf("configure port %s of bridge %s: %w", name, b.cfg.Device, err)
+	}
+	return nil
+}
+
+// settle makes the kernel act at once on a link's coming up. It would otherwise
+// do so from a work queue, and until then the bridge drops the port's frames:
+// a first ARP request would be lost and repeated after a second. To ask whether
+// the link is up by way of ethtool flushes that queue for the device
+// (net/ethtool/ioctl.c, ethtool_op_get_link → linkwatch_sync_dev).
+func settle(socket int, name string) error {
+	link := struct{ cmd, data uint32 }{cmd: unix.ETHTOOL_GLINK}
+	// struct ifreq of linux/if.h: the name, then a union, here a pointer.
+	var req struct {
+		name [unix.IFNAMSIZ]byte
+		data unsafe.Pointer
+		_    [16]byte
+	}
+	copy(req.name[:unix.IFNAMSIZ-1], name)
+	req.data = unsafe.Pointer(&link)
+	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(socket), unix.SIOCETHTOOL, uintptr(unsafe.Pointer(&req)))
+	runtime.KeepAlive(&link)
+	if errno != 0 {
+		return fmt.Errorf("ask for the link state of %s: %w", name, errno)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 
 	"github.com/google/nftables"
@@ -58,13 +59,17 @@ func (t *Table) Admit() error {
 // admit puts the rules at the head of the chain unless all are in it.
 func admit(conn *nftables.Conn, wanted []admission) error {
 	table := &nftables.Table{Name: dockerTable, Family: nftables.TableFamilyIPv4}
-	chain, err := conn.ListChain(table, dockerChain)
-	if errors.Is(err, unix.ENOENT) {
-		return nil
-	}
+	chains, err := conn.ListChainsOfTableFamily(table.Family)
 	if err != nil {
 		return err
 	}
+	i := slices.IndexFunc(chains, func(c *nftables.Chain) bool {
+		return c.Table.Name == dockerTable && c.Name == dockerChain
+	})
+	if i < 0 {
+		return nil
+	}
+	chain := chains[i]
 	rules, err := conn.GetRules(table, chain)
 	if err != nil {
 		return err
