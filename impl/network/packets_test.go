@@ -2,6 +2,7 @@ package network
 
 import (
 	"testing"
+	"time"
 )
 
 // TestPackets sends real packets along every path that a container's port has.
@@ -73,4 +74,26 @@ func TestHostAddress(t *testing.T) {
 	want(t, "host", "", TCP, "127.0.0.1:8080", "first")
 	want(t, "host", "", TCP, hostAddr+":8080", "second")
 	refuse(t, "host by the bridge's address", "", TCP, at(s.Endpoints[0].IPv4Gateway, 8080))
+}
+
+// TestFirstPacket: nothing is lost between a fresh container and the host. A
+// lost packet would be repeated a second later.
+func TestFirstPacket(t *testing.T) {
+	e := newEnv(t)
+	answer(t, &Sandbox{}, TCP, 9000, "host")
+	for i := range 8 {
+		s := e.start(SandboxSpec{ContainerID: "web", Ports: []PortSpec{{Proto: TCP, ContainerPort: 80, HostPort: 8080}}})
+		answer(t, s, TCP, 80, "web")
+		from, key, to := "host", "", "127.0.0.1:8080"
+		if i%2 == 1 {
+			from, key, to = "container", s.Key, at(s.Endpoints[0].IPv4Gateway, 9000)
+		}
+		if _, err := ask(key, TCP, to, 900*time.Millisecond); err != nil {
+			t.Errorf("first packet from the %s: %v", from, err)
+		}
+		e.release("web")
+		if i%4 < 2 {
+			e.settle() // with an idle bridge, and with one that has just lost its port
+		}
+	}
 }
