@@ -3,6 +3,7 @@ module github.com/seed-50ced230/berth
 go 1.26.6
 
 require (
+	berth.invalid/libseccomp-golang v0.12.0
 	cyphar.com/go-pathrs v0.2.6 // indirect
 	github.com/Masterminds/semver/v3 v3.4.0 // indirect
 	github.com/Microsoft/go-winio v0.6.3-0.20251027160822-ad3df93bed29 // indirect
@@ -63,7 +64,7 @@ require (
 	github.com/mdlayher/socket v0.6.0 // indirect
 	github.com/moby/profiles/seccomp v0.2.3 // indirect; Docker's default seccomp profile
 	github.com/moby/sys/capability v0.5.0 // indirect; which capabilities the host has to give
-	github.com/moby/sys/mountinfo v0.7.3
+	github.com/moby/sys/mountinfo v0.7.3 // what is mounted, when it is unmounted
 	github.com/moby/sys/user v0.5.0 // indirect; users and groups of a container's own /etc/passwd
 	github.com/moby/sys/userns v0.2.1 // indirect
 	github.com/mrunalp/fileutils v0.5.1 // indirect
@@ -99,3 +100,7 @@ require (
 	golang.org/x/tools v0.51.0 // indirect
 	oras.land/oras-go/v2 v2.6.4 // indirect
 )
+
+replace berth.invalid/libseccomp-golang => github.com/seccomp/libseccomp-golang v0.12.0
+
+replace github.com/seccomp/libseccomp-golang => ./impl/runtime/libseccomp
