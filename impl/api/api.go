@@ -16,6 +16,7 @@ import (
 	"github.com/seed-50ced230/berth/gen"
 	"github.com/seed-50ced230/berth/gen/hub"
 	"github.com/seed-50ced230/berth/impl/api/bind"
+	"github.com/seed-50ced230/berth/impl/stream"
 )
 
 // Options are what an edge needs besides the engine.
@@ -35,7 +36,7 @@ type Options struct {
 // safe for concurrent use.
 type Edge struct {
 	tables  *tables
-	headers [][2]string // on every answer
+	headers []header // on every answer
 	logger  *slog.Logger
 	options Options
 
@@ -43,6 +44,13 @@ type Edge struct {
 	conns    *conns
 	draining context.Context // done from Drain on
 	drain    context.CancelFunc
+}
+
+// header is one header of every answer. Its values are shared by all answers;
+// their length is their capacity, so that nobody can append in place.
+type header struct {
+	name   string // in canonical form
+	values []string
 }
 
 // New makes the edge of an engine.
@@ -58,16 +66,16 @@ func New(engine hub.API, options Options) *Edge {
 	}
 	e.draining, e.drain = context.WithCancel(context.Background())
 	// Clients read the operating system out of "Docker/… (linux)".
-	e.headers = [][2]string{
-		{"Api-Version", e.tables.newest().name},
-		{"Ostype", "linux"},
-		{"Server", "Docker/berth-" + options.Version + " (linux)"},
+	e.headers = []header{
+		{"Api-Version", []string{e.tables.newest().name}},
+		{"Ostype", []string{"linux"}},
+		{"Server", []string{"Docker/berth-" + options.Version + " (linux)"}},
 	}
 	if options.CORS != "" {
 		e.headers = append(e.headers,
-			[2]string{"Access-Control-Allow-Origin", options.CORS},
-			[2]string{"Access-Control-Allow-Headers", "Origin, X-Requested-With, Content-Type, Accept, X-Registry-Auth"},
-			[2]string{"Access-Control-Allow-Methods", "HEAD, GET, POST, DELETE, PUT, OPTIONS"},
+			header{"Access-Control-Allow-Origin", []string{options.CORS}},
+			header{"Access-Control-Allow-Headers", []string{"Origin, X-Requested-With, Content-Type, Accept, X-Registry-Auth"}},
+			header{"Access-Control-Allow-Methods", []string{"HEAD, GET, POST, DELETE, PUT, OPTIONS"}},
 		)
 	}
 	return e
@@ -84,9 +92,9 @@ func (e *Edge) Drain() {
 func (e *Edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{id: e.requests.Add(1), start: time.Now(), version: "-"}
 	a := &answer{ResponseWriter: w, conns: e.conns}
-	header := w.Header()
+	headers := w.Header()
 	for _, h := range e.headers {
-		header.Set(h[0], h[1])
+		headers[h.name] = h.values
 	}
 	defer e.finish(x, a, r)
 	x.err = e.serve(x, a, r)
@@ -96,7 +104,7 @@ func (e *Edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // serve routes and calls the operation. Its error has not been told to the
-// client, unless it is a bind.Told.
+// client, unless it is a stream.Told.
 func (e *Edge) serve(x *exchange, a *answer, r *http.Request) error {
 	path, prefix, hasPrefix := splitVersion(clean(r.URL.Path))
 	if r.Method == http.MethodOptions {
@@ -151,14 +159,14 @@ func (e *Edge) own(t *table, a *answer, r *http.Request) error {
 	a.Header().Set("Content-Length", strconv.Itoa(len(document)))
 	_, err := a.Write(document)
 	if err != nil {
-		return &bind.Told{Err: err}
+		return &stream.Told{Err: err}
 	}
 	return nil
 }
 
 // fail tells the client about x.err if that is still to be done.
 func (e *Edge) fail(x *exchange, a *answer, r *http.Request) {
-	var told *bind.Told
+	var told *stream.Told
 	switch {
 	case errors.As(x.err, &told):
 	case a.hijacked:
@@ -166,8 +174,12 @@ func (e *Edge) fail(x *exchange, a *answer, r *http.Request) {
 		// The answer has begun, and its end would look like success.
 		x.cut = true
 	case a.status != 0:
+	case errors.Is(context.Cause(r.Context()), errEnding):
+		writeError(a, errEnding)
 	case r.Context().Err() != nil && errors.Is(x.err, context.Canceled):
-		// The client went away; nobody reads an answer.
+		// The client went away. Nobody reads an answer, but if somebody does it
+		// must not be the server's empty success.
+		x.cut = true
 	default:
 		writeError(a, x.err)
 	}

@@ -35,6 +35,9 @@ var statuses = [...]struct {
 // errNoPage says that no operation has this method and path.
 var errNoPage = errors.New("404 page not found")
 
+// errEnding tells a client whose request the daemon's end has cut short.
+var errEnding = fault.Unavailable("the daemon is ending")
+
 // statusOf is the status of the outermost class in err's tree, 500 if there is
 // none: a failure that wraps a "not found" of its cause is not one itself.
 func statusOf(err error) int {

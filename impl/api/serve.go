@@ -31,8 +31,8 @@ const (
 // not lose their context and then their connection. It closes the listeners
 // and returns nil after an orderly end.
 func (e *Edge) Serve(ctx context.Context, listeners []net.Listener, grace time.Duration) error {
-	requests, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
+	requests, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cancel(nil)
 	server := &http.Server{
 		Handler:           e,
 		ReadHeaderTimeout: headTimeout,
@@ -60,7 +60,7 @@ func (e *Edge) Serve(ctx context.Context, listeners []net.Listener, grace time.D
 	return errors.Join(failure, err)
 }
 
-func (e *Edge) shutdown(server *http.Server, grace time.Duration, cancelRequests context.CancelFunc) error {
+func (e *Edge) shutdown(server *http.Server, grace time.Duration, cancelRequests context.CancelCauseFunc) error {
 	e.Drain()
 	orderly, done := context.WithTimeout(context.Background(), grace)
 	defer done()
@@ -69,7 +69,7 @@ func (e *Edge) shutdown(server *http.Server, grace time.Duration, cancelRequests
 		return err
 	}
 	e.logger.Warn("requests are still being served; ending them", "after", grace)
-	cancelRequests()
+	cancelRequests(errEnding)
 	last, done := context.WithTimeout(context.Background(), lastWords)
 	defer done()
 	err = server.Shutdown(last)

@@ -2,10 +2,13 @@ package changes
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/seed-50ced230/berth/gen/hub"
 	"github.com/seed-50ced230/berth/gen/hub/models"
+	"github.com/seed-50ced230/berth/impl/fault"
 	"github.com/seed-50ced230/berth/impl/stream"
 )
 
@@ -19,8 +22,9 @@ const leastKernelMemory = 4 << 20
 
 // Before1_22 gives the API as it was before version 1.22: events of containers and
 // images only, the build time in the form of date(1), pulls and pushes that
-// survive their client, containers with an execution driver, exec instances
-// that show their whole container, and no least kernel memory.
+// survive their client, names that move to another image by force only,
+// containers with an execution driver, exec instances that show their whole
+// container, and no least kernel memory.
 func Before1_22(next hub.API) hub.API { return before1_22{next} }
 
 type before1_22 struct{ hub.API }
@@ -55,6 +59,34 @@ func (b before1_22) ImageCreate(ctx context.Context, p *hub.ImageCreateParams, o
 		return b.API.ImageCreate(ctx, p, out) // an import ends with its input
 	}
 	return b.API.ImageCreate(context.WithoutCancel(ctx), p, &survivor{Output: out})
+}
+
+// ImageTag refuses a name that another image has, unless force is given. Newer
+// clients do not know the parameter, so that names move freely from 1.22 on.
+func (b before1_22) ImageTag(ctx context.Context, p *hub.ImageTagParams) error {
+	if !p.Force {
+		name := p.Repo
+		if p.Tag != "" {
+			name += ":" + p.Tag
+		}
+		owner, err := b.API.ImageInspect(ctx, &hub.ImageInspectParams{Name: name})
+		if err == nil {
+			image, err := b.API.ImageInspect(ctx, &hub.ImageInspectParams{Name: p.Name})
+			if err == nil && image.ID != owner.ID && slices.Contains(owner.RepoTags, tagged(name)) {
+				return fault.Conflict("Conflict: Tag %s is already set to image %s, if you want to replace it, please use -f option", tagged(name), owner.ID)
+			}
+		}
+		// Names that cannot be, and images that are not there, are the engine's matter.
+	}
+	return b.API.ImageTag(ctx, p)
+}
+
+// tagged is a name with the tag that it has without one.
+func tagged(name string) string {
+	if strings.LastIndexByte(name, ':') > strings.LastIndexByte(name, '/') {
+		return name
+	}
+	return name + ":latest"
 }
 
 func (b before1_22) ImagePush(ctx context.Context, p *hub.ImagePushParams, out stream.Output) error {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/seed-50ced230/berth/gen/hub"
 	"github.com/seed-50ced230/berth/gen/hub/models"
+	"github.com/seed-50ced230/berth/impl/stream"
 )
 
 // enableIPv6 is the network option (and label) that asked for IPv6 before
@@ -13,8 +14,8 @@ import (
 const enableIPv6 = "com.docker.network.enable_ipv6"
 
 // Before1_23 gives the API as it was before version 1.23: a container's
-// hostname is Hostname.Domainname where both are given, and IPv6 of a network
-// is asked for with an option.
+// hostname is Hostname.Domainname where both are given, IPv6 of a network is
+// asked for with an option, and loading images is silent.
 func Before1_23(next hub.API) hub.API { return before1_23{next} }
 
 type before1_23 struct{ hub.API }
@@ -31,4 +32,12 @@ func (b before1_23) NetworkCreate(ctx context.Context, p *hub.NetworkCreateParam
 		p.Body.EnableIPv6 = true
 	}
 	return b.API.NetworkCreate(ctx, p)
+}
+
+// ImageLoad answers with an empty body, and therefore with a status that tells
+// how the load ended.
+func (b before1_23) ImageLoad(ctx context.Context, p *hub.ImageLoadParams, out stream.Output) error {
+	silent := func(any) (any, bool) { return nil, false }
+	p.Quiet = true
+	return b.API.ImageLoad(ctx, p, &rewriter{Output: out, rewrite: silent})
 }

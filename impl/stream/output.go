@@ -41,3 +41,12 @@ type Output interface {
 	// Started tells whether status and headers are out.
 	Started() bool
 }
+
+// Told is an error that needs no answer any more: the client has been told, or
+// is gone. It is for the log only.
+type Told struct{ Err error }
+
+func (t *Told) Error() string { return t.Err.Error() }
+
+// Unwrap gives the error that the client was told.
+func (t *Told) Unwrap() error { return t.Err }

@@ -26,7 +26,7 @@ type WebsocketConn struct {
 }
 
 // Websocket accepts the handshake of RFC 6455 and gives the connection to the
-// caller, who must close it. On an error the client has been answered.
+// caller, who must close it. On an error, a [Told], the client has its answer.
 //
 // A page of a foreign origin is refused, unless the answer's
 // Access-Control-Allow-Origin (set by the edge) names it: whoever can reach
@@ -44,7 +44,7 @@ func Websocket(w http.ResponseWriter, r *http.Request) (*WebsocketConn, error) {
 	}
 	ws, err := websocket.Accept(w, r, options)
 	if err != nil {
-		return nil, fmt.Errorf("accept the websocket: %w", err)
+		return nil, &Told{Err: fmt.Errorf("accept the websocket: %w", err)}
 	}
 	ws.SetReadLimit(websocketMessage)
 	// The request's context ends with the handler's knowledge of the

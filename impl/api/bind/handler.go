@@ -7,11 +7,12 @@ import (
 	"strconv"
 
 	"github.com/seed-50ced230/berth/impl/fault"
+	"github.com/seed-50ced230/berth/impl/stream"
 )
 
 // Handler serves one operation. path is the value of the path parameter, empty
 // when the path has none. A returned error has not been told to the client,
-// unless it is a [Told]; the edge maps it to a status.
+// unless it is a [stream.Told]; the edge maps it to a status.
 type Handler func(w http.ResponseWriter, r *http.Request, path string) error
 
 // Mode says how an operation answers (x-berth-mode in the documents).
@@ -155,17 +156,9 @@ func writeJSON(w http.ResponseWriter, status int, v any) error {
 	return told(err)
 }
 
-// Told is an error that needs no answer: the client has been told, or is gone.
-type Told struct{ Err error }
-
-func (t *Told) Error() string { return t.Err.Error() }
-
-// Unwrap gives the error that the client was told.
-func (t *Told) Unwrap() error { return t.Err }
-
 func told(err error) error {
 	if err == nil {
 		return nil
 	}
-	return &Told{Err: err}
+	return &stream.Told{Err: err}
 }
