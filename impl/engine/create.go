@@ -18,7 +18,9 @@ import (
 	"github.com/seed-50ced230/berth/impl/wire"
 )
 
-var namePattern = regexp.MustCompile(`^/?[a-zA-Z0-9][a-zA-Z0-9_.-]+$`)
+// namePattern is the documents' pattern (parameter name of POST
+// /containers/create) and the dot that Docker Engine also takes.
+var namePattern = regexp.MustCompile(`^/?[a-zA-Z0-9_-][a-zA-Z0-9_.-]*$`)
 
 // ContainerCreate serves POST /containers/create. What it made is removed
 // again when it fails, the name is free again.
@@ -134,7 +136,7 @@ func (e *Engine) makeContainer(ctx context.Context, r *container.Record, _ *mode
 func (e *Engine) reserveName(name, id string) (string, error) {
 	if name != "" {
 		if !namePattern.MatchString(name) {
-			return "", fault.Invalid("Invalid container name (%s), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed", name)
+			return "", fault.Invalid("Invalid container name (%s), only [a-zA-Z0-9_.-] are allowed and not a dot at the beginning", name)
 		}
 		name = "/" + strings.TrimPrefix(name, "/")
 		return name, e.containers.Reserve(name, id)

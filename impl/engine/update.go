@@ -1,6 +1,11 @@
 package engine
 
 import (
+	"context"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/seed-50ced230/berth/gen/hub"
 	"github.com/seed-50ced230/berth/gen/hub/models"
 	"github.com/seed-50ced230/berth/impl/container"
 	"github.com/seed-50ced230/berth/impl/fault"
@@ -44,4 +49,69 @@ func (e *Engine) replaceHostConfig(c *container.Container, body *models.HostConf
 		return fault.Internal("%w", err)
 	}
 	return nil
+}
+
+// ContainerUpdate serves POST /containers/(id or name)/update: limits and
+// restart policy. Values that are not given stay as they are. Either all of it
+// holds afterwards or nothing has changed.
+func (e *Engine) ContainerUpdate(ctx context.Context, p *hub.ContainerUpdateParams) (*models.ContainerUpdateResponse, error) {
+	c, err := e.containers.Get(p.Name)
+	if err != nil {
+		return nil, err
+	}
+	unlock, err := c.Lock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	before := c.Record()
+	next := updated(before.HostConfig, p.Body)
+	warnings, err := e.checkHostConfig(before.Config, next)
+	if err != nil {
+		return nil, err
+	}
+	if before.State.Live() && p.Body.KernelMemory != 0 && p.Body.KernelMemory != before.HostConfig.KernelMemory {
+		return nil, fault.Conflict("Can not update kernel memory to a running container, please stop it first.")
+	}
+	if task, err := e.runningTask(c); err == nil {
+		res := &specs.LinuxResources{}
+		limits(res, next)
+		if err := task.Update(ctx, res); err != nil {
+			return nil, fault.Invalid("Cannot update container %s: %w", c.ID, err)
+		}
+	}
+	r := c.Update(func(r *container.Record) { r.HostConfig = next })
+	if err := e.save(c); err != nil {
+		c.Update(func(r *container.Record) { r.HostConfig = before.HostConfig })
+		return nil, fault.Internal("%w", err)
+	}
+	e.publish(r, "update", nil)
+	if warnings == nil {
+		warnings = []string{}
+	}
+	return &models.ContainerUpdateResponse{Warnings: warnings}, nil
+}
+
+// updated is the host configuration with the request's values in place.
+func updated(h *models.HostConfig, u *models.ContainerUpdateRequest) *models.HostConfig {
+	next := *h
+	for _, v := range []struct{ to, from *int64 }{
+		{&next.BlkioWeight, &u.BlkioWeight}, {&next.CPUShares, &u.CPUShares}, {&next.CPUPeriod, &u.CPUPeriod},
+		{&next.CPUQuota, &u.CPUQuota}, {&next.Memory, &u.Memory}, {&next.MemorySwap, &u.MemorySwap},
+		{&next.MemoryReservation, &u.MemoryReservation}, {&next.KernelMemory, &u.KernelMemory},
+	} {
+		if *v.from != 0 {
+			*v.to = *v.from
+		}
+	}
+	if u.CpusetCpus != "" {
+		next.CpusetCpus = u.CpusetCpus
+	}
+	if u.CpusetMems != "" {
+		next.CpusetMems = u.CpusetMems
+	}
+	if u.RestartPolicy.Name != "" {
+		next.RestartPolicy = u.RestartPolicy
+	}
+	return &next
 }
