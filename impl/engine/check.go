@@ -276,8 +276,10 @@ func logLimits(options map[string]string) (size int64, files int, err error) {
 	for key, value := range options {
 		switch key {
 		case "max-size":
-			if size, err = units.RAMInBytes(value); err != nil || size <= 0 && value != "-1" {
-				return 0, 0, fault.Invalid("invalid value %q for log option max-size: use a size such as 10m", value)
+			if size = -1; value != "-1" {
+				if size, err = units.RAMInBytes(value); err != nil || size <= 0 {
+					return 0, 0, fault.Invalid("invalid value %q for log option max-size: use a size such as 10m, or -1 for none", value)
+				}
 			}
 			if _, ok := options["max-file"]; !ok {
 				files = 1
