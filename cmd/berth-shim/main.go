@@ -12,9 +12,14 @@ import (
 func init() { shim.Init() }
 
 func main() {
-	if len(os.Args) != 2 || os.Args[1] != "run" {
-		fmt.Fprintln(os.Stderr, "berth-shim is started by berthd")
-		os.Exit(2)
+	if len(os.Args) == 2 {
+		switch os.Args[1] {
+		case "run":
+			os.Exit(shim.Main())
+		case "compile":
+			os.Exit(shim.Compile())
+		}
 	}
-	os.Exit(shim.Main())
+	fmt.Fprintln(os.Stderr, "berth-shim is started by berthd")
+	os.Exit(2)
 }

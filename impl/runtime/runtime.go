@@ -1,13 +1,11 @@
 package runtime
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 
-	"golang.org/x/sys/unix"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/seed-50ced230/berth/impl/fault"
 )
@@ -33,7 +31,7 @@ type Options struct {
 type Runtime struct {
 	opts    Options
 	systemd bool
-	shim    *os.File // sealed copy of the program
+	shim    *program
 }
 
 const stateDirName = "state"
@@ -69,49 +67,19 @@ func New(opts Options) (*Runtime, error) {
 			return nil, fmt.Errorf("make the runtime's directory: %w", err)
 		}
 	}
-	if r.shim, err = seal(opts.Shim); err != nil {
+	if r.shim, err = loadProgram(opts.Shim); err != nil {
 		return nil, fmt.Errorf("read the shim: %w", err)
 	}
 	r.opts = opts
 	return r, nil
 }
 
-// Close forgets the runtime. Containers go on.
-func (r *Runtime) Close() error { return r.shim.Close() }
+// Prepare has the work done aside that the first container with a seccomp
+// profile would cause. It does not wait.
+func (r *Runtime) Prepare(profile *specs.LinuxSeccomp) { r.shim.learn(profile) }
 
-// seal copies a program to a memory file that nobody can change.
-func seal(path string) (_ *os.File, err error) {
-	src, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer src.Close()
-	const name, flags = "berth-shim", unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING
-	fd, err := unix.MemfdCreate(name, flags|unix.MFD_EXEC)
-	if errors.Is(err, unix.EINVAL) { // before Linux 6.3
-		fd, err = unix.MemfdCreate(name, flags)
-	}
-	if err != nil {
-		return nil, os.NewSyscallError("memfd_create", err)
-	}
-	file := os.NewFile(uintptr(fd), path)
-	defer func() {
-		if err != nil {
-			_ = file.Close()
-		}
-	}()
-	if _, err := io.Copy(file, src); err != nil {
-		return nil, err
-	}
-	if err := file.Chmod(0o511); err != nil {
-		return nil, err
-	}
-	const seals = unix.F_SEAL_SEAL | unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_WRITE
-	if _, err := unix.FcntlInt(file.Fd(), unix.F_ADD_SEALS, seals); err != nil {
-		return nil, os.NewSyscallError("fcntl", err)
-	}
-	return file, nil
-}
+// Close forgets the runtime. Containers go on.
+func (r *Runtime) Close() error { return r.shim.close() }
 
 // List names the containers that have a handle, running or not, in no order.
 func (r *Runtime) List() ([]string, error) {

@@ -83,7 +83,6 @@ func (r *Runtime) spawn(ctx context.Context, order *protocol.Order, attachments 
 	}
 
 	cmd := &exec.Cmd{
-		Path:       "/proc/" + strconv.Itoa(os.Getpid()) + "/fd/" + strconv.Itoa(int(r.shim.Fd())),
 		Args:       []string{"berth-shim", "run"},
 		Env:        []string{"GOGC=off", "PATH=" + os.Getenv("PATH")},
 		Dir:        "/",
@@ -92,7 +91,10 @@ func (r *Runtime) spawn(ctx context.Context, order *protocol.Order, attachments 
 		// do not concern it. A mount namespace of its own: see package shim.
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true, Cloneflags: unix.CLONE_NEWNS},
 	}
-	if err := cmd.Start(); err != nil {
+	if err := r.shim.use(func(path string) error {
+		cmd.Path = path
+		return cmd.Start()
+	}); err != nil {
 		return nil, fmt.Errorf("start the shim: %w", err)
 	}
 	files.close()

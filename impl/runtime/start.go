@@ -53,6 +53,7 @@ func (r *Runtime) Start(ctx context.Context, spec *Spec) (_ *Task, err error) {
 		return nil, err
 	}
 	started = true
+	r.shim.learn(spec.OCI.Linux.Seccomp)
 	return r.newTask(spec.ID, c), nil
 }
 

@@ -1,0 +1,170 @@
+package runtime
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strconv"
+	"sync"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// program is the shim's executable: a sealed copy in memory, with the compiled
+// seccomp profiles that containers used so far at its end. Compiling one takes
+// longer than everything else in a start; so it is done once, aside, and the
+// first container with a profile does not wait for it.
+type program struct {
+	size int64 // of the executable alone
+
+	mu   sync.RWMutex
+	file *os.File
+
+	learnMu  sync.Mutex
+	last     *specs.LinuxSeccomp // learnt last, so that the usual case is cheap
+	known    map[[sha256.Size]byte]bool
+	profiles []*specs.LinuxSeccomp
+	closed   bool
+	learning sync.WaitGroup
+}
+
+// maxProfiles bounds what is kept: clients can bring profiles of their own.
+const maxProfiles = 32
+
+func loadProgram(path string) (*program, error) {
+	src, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer src.Close()
+	file, err := seal(src)
+	if err != nil {
+		return nil, err
+	}
+	st, err := file.Stat()
+	if err != nil {
+		_ = file.Close()
+		return nil, err
+	}
+	return &program{size: st.Size(), file: file, known: make(map[[sha256.Size]byte]bool)}, nil
+}
+
+// use calls f with a path of the executable, which holds as long as f runs.
+func (p *program) use(f func(path string) error) error {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return f("/proc/" + strconv.Itoa(os.Getpid()) + "/fd/" + strconv.Itoa(int(p.file.Fd())))
+}
+
+func (p *program) close() error {
+	p.learnMu.Lock()
+	p.closed = true
+	p.learnMu.Unlock()
+	p.learning.Wait()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.file.Close()
+}
+
+// learn has a profile compiled aside, if it is new. The result of its work is
+// only speed, so failures are not reported: containers with the profile start
+// as slowly as before, or fail with the reason.
+func (p *program) learn(profile *specs.LinuxSeccomp) {
+	if profile == nil {
+		return
+	}
+	p.learnMu.Lock()
+	defer p.learnMu.Unlock()
+	if p.closed || p.last == profile || len(p.profiles) >= maxProfiles {
+		return
+	}
+	text, err := json.Marshal(profile)
+	if err != nil {
+		return
+	}
+	p.last = profile
+	key := sha256.Sum256(text)
+	if p.known[key] {
+		return
+	}
+	p.known[key] = true
+	p.profiles = append(p.profiles, profile)
+	profiles := p.profiles[:len(p.profiles):len(p.profiles)]
+	p.learning.Go(func() { _ = p.compile(profiles) })
+}
+
+func (p *program) compile(profiles []*specs.LinuxSeccomp) error {
+	text, err := json.Marshal(profiles)
+	if err != nil {
+		return err
+	}
+	var table, stderr bytes.Buffer
+	var cmd *exec.Cmd
+	err = p.use(func(path string) error {
+		cmd = &exec.Cmd{
+			Path: path, Args: []string{"berth-shim", "compile"}, Env: []string{"GOGC=off"}, Dir: "/",
+			Stdin: bytes.NewReader(text), Stdout: &table, Stderr: &stderr,
+		}
+		return cmd.Start()
+	})
+	if err == nil {
+		err = cmd.Wait()
+	}
+	if err != nil {
+		return fmt.Errorf("compile seccomp profiles: %w: %s", err, stderr.Bytes())
+	}
+
+	p.mu.RLock()
+	executable := io.NewSectionReader(p.file, 0, p.size)
+	file, err := seal(io.MultiReader(executable, &table))
+	p.mu.RUnlock()
+	if err != nil {
+		return fmt.Errorf("compile seccomp profiles: %w", err)
+	}
+	p.learnMu.Lock()
+	outdated := len(p.profiles) > len(profiles) // another one is at it, with more
+	p.learnMu.Unlock()
+	if outdated {
+		return file.Close()
+	}
+	p.mu.Lock()
+	old := p.file
+	p.file = file
+	p.mu.Unlock()
+	return old.Close()
+}
+
+// seal copies a program to a memory file that nobody can change.
+func seal(src io.Reader) (_ *os.File, err error) {
+	const name, flags = "berth-shim", unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING
+	fd, err := unix.MemfdCreate(name, flags|unix.MFD_EXEC)
+	if errors.Is(err, unix.EINVAL) { // before Linux 6.3
+		fd, err = unix.MemfdCreate(name, flags)
+	}
+	if err != nil {
+		return nil, os.NewSyscallError("memfd_create", err)
+	}
+	file := os.NewFile(uintptr(fd), name)
+	defer func() {
+		if err != nil {
+			_ = file.Close()
+		}
+	}()
+	if _, err := io.Copy(file, src); err != nil {
+		return nil, err
+	}
+	if err := file.Chmod(0o511); err != nil {
+		return nil, err
+	}
+	const seals = unix.F_SEAL_SEAL | unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_WRITE
+	if _, err := unix.FcntlInt(file.Fd(), unix.F_ADD_SEALS, seals); err != nil {
+		return nil, os.NewSyscallError("fcntl", err)
+	}
+	return file, nil
+}
