@@ -206,6 +206,7 @@ func TestRestore(t *testing.T) {
 	half := e.start(SandboxSpec{ContainerID: "halfgone"})
 	must(t, netns.Remove(half.Key))
 	must(t, os.WriteFile(e.statePath("torn")+".new", []byte("{"), 0o600))
+	must(t, os.WriteFile(e.statePath("lost"), nil, 0o600))
 
 	e.crash()
 	want(t, "host while no engine runs", "", TCP, "127.0.0.1:8080", "live")

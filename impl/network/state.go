@@ -97,7 +97,16 @@ func (m *Manager) load() error {
 		}
 		var file sandboxFile
 		if err := readJSON(path, &file); err != nil {
-			return err
+			if !errdefs.IsDataLoss(err) {
+				return err
+			}
+			// The machine stopped before the disk had it; then nothing of the
+			// sandbox is left but this.
+			m.log.Warn("state of a sandbox is unreadable and dropped", "err", err)
+			if err := os.Remove(path); err != nil {
+				return fmt.Errorf("remove unreadable sandbox state: %w", err)
+			}
+			continue
 		}
 		if file.Version != sandboxVersion {
 			return fmt.Errorf("sandbox state %s has version %d; this engine knows %d", path, file.Version, sandboxVersion)
