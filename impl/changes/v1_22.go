@@ -34,10 +34,26 @@ func (b before1_22) SystemEvents(ctx context.Context, p *hub.SystemEventsParams,
 }
 
 // legacyEvent leaves out what has no legacy form: events of volumes and
-// networks have neither status nor id.
+// networks have neither status nor id. What an event is about is told by the
+// end of a container only, and only with its exit code: the docker command,
+// also today's, has no other way to learn how what it ran ended.
 func legacyEvent(v any) (any, bool) {
 	e, ok := v.(*models.Event)
-	return v, !ok || e.Type == "" || e.Type == "container" || e.Type == "image"
+	if !ok {
+		return v, true
+	}
+	if e.Type != "" && e.Type != "container" && e.Type != "image" {
+		return nil, false
+	}
+	old := *e
+	old.Actor = nil
+	if e.Actor != nil && e.Status == "die" {
+		old.Actor = &models.EventActor{
+			ID:         e.Actor.ID,
+			Attributes: map[string]string{"exitCode": e.Actor.Attributes["exitCode"]},
+		}
+	}
+	return &old, true
 }
 
 func (b before1_22) SystemVersion(ctx context.Context, p *hub.SystemVersionParams) (*models.Version, error) {

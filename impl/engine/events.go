@@ -131,7 +131,7 @@ func eventModel(ev events.Event) *models.Event {
 		TimeNano: ev.Time.UnixNano(),
 		Type:     ev.Type,
 		Action:   ev.Action,
-		Actor:    models.EventActor{ID: ev.ID, Attributes: ev.Attributes},
+		Actor:    &models.EventActor{ID: ev.ID, Attributes: ev.Attributes},
 	}
 	if m.Actor.Attributes == nil {
 		m.Actor.Attributes = map[string]string{}

@@ -18,6 +18,9 @@ type Event struct {
 	// When it happened, seconds since 1970-01-01 UTC.
 	Time int64 `json:"time"`
 
+	// The object.
+	Actor *EventActor `json:"Actor,omitempty"`
+
 	// When it happened, nanoseconds since 1970-01-01 UTC.
 	TimeNano int64 `json:"timeNano"`
 
@@ -26,7 +29,4 @@ type Event struct {
 
 	// What happened, one of the names listed at the operation for the type.
 	Action string `json:"Action"`
-
-	// The object.
-	Actor EventActor `json:"Actor"`
 }

@@ -68,6 +68,7 @@ func Event(source *models.Event) *models1.Event {
 		modelsEvent.ID = (*source).ID
 		modelsEvent.From = (*source).From
 		modelsEvent.Time = (*source).Time
+		modelsEvent.Actor = (*source).Actor
 		pModelsEvent = &modelsEvent
 	}
 	return pModelsEvent

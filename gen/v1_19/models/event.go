@@ -2,6 +2,10 @@
 
 package models
 
+import (
+	hub "github.com/seed-50ced230/berth/gen/hub/models"
+)
+
 // Event: One thing that happened to a container or an image.
 type Event struct {
 	// What happened, one of the names listed at the operation. exec_create and exec_start are
@@ -16,4 +20,7 @@ type Event struct {
 
 	// When it happened, seconds since 1970-01-01 UTC.
 	Time int64 `json:"time"`
+
+	// The container that ended, with the attribute exitCode; in the event die only.
+	Actor *hub.EventActor `json:"Actor,omitempty"`
 }

@@ -73,6 +73,7 @@ func Event(source *models.Event) *models1.Event {
 		modelsEvent.ID = (*source).ID
 		modelsEvent.From = (*source).From
 		modelsEvent.Time = (*source).Time
+		modelsEvent.Actor = (*source).Actor
 		modelsEvent.TimeNano = (*source).TimeNano
 		pModelsEvent = &modelsEvent
 	}
