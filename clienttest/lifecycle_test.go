@@ -39,7 +39,7 @@ func TestStopAndKill(t *testing.T) {
 		d.equal("stop", d.run("stop", polite), polite)
 		d.equal("after stop", d.inspect(polite, "{{.State.Running}} {{.State.ExitCode}}"), "false 3")
 		d.run("stop", polite) // is stopped already: no error
-		if d.since("1.20") { // older versions say nothing about it
+		if d.since("1.20") {  // older versions say nothing about it
 			d.fails(1, "not running", "kill", polite)
 		}
 

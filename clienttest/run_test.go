@@ -111,7 +111,7 @@ func TestRunConfinement(t *testing.T) {
 		d.matches("capabilities", status, `(?m)^CapEff:\s+00000000a80425fb$`)
 		d.matches("seccomp filter", status, `(?m)^Seccomp:\s+2$`)
 		d.matches("pid namespace", status, `(?m)^pid 1$`)
-		d.fails(1, "(?i)permission denied|not permitted", "run", "--rm", "--name", d.name("k"), "busybox", "mount", "-t", "tmpfs", "x", "/mnt")
+		d.fails(1, "(?i)permission denied|not permitted", "run", "--rm", "--name", d.name("k"), "busybox", "mount", "-t", "tmpfs", "x", "/tmp")
 		d.matches("dropped and added", d.run("run", "--rm", "--name", d.name("c"), "--cap-drop", "ALL", "--cap-add", "CHOWN", "busybox", "cat", "/proc/self/status"), `(?m)^CapEff:\s+0000000000000001$`)
 		d.equal("masked and read-only paths", d.run("run", "--rm", "--name", d.name("p"), "busybox", "sh", "-c", "cat /proc/keys | wc -c; ls /sys/firmware | wc -l; touch /proc/sysrq-trigger 2>/dev/null || echo refused"), "0\n0\nrefused")
 		d.run("run", "--rm", "--name", d.name("devices"), "busybox", "sh", "-c", "test -c /dev/null && test -c /dev/urandom && test -d /dev/pts && test -d /dev/shm && ! test -e /dev/mem")
@@ -120,7 +120,7 @@ func TestRunConfinement(t *testing.T) {
 
 func TestRunPrivileged(t *testing.T) {
 	atEachVersion(t, func(t *testing.T, d *docker) {
-		out := d.run("run", "--rm", "--name", d.name("c"), "--privileged", "busybox", "sh", "-c", "mount -t tmpfs x /mnt && grep -c ^x /proc/mounts; grep Seccomp: /proc/self/status")
+		out := d.run("run", "--rm", "--name", d.name("c"), "--privileged", "busybox", "sh", "-c", "mount -t tmpfs x /tmp && grep -c ^x /proc/mounts; grep Seccomp: /proc/self/status")
 		d.matches("privileged", out, `^1\nSeccomp:\s+0$`)
 	})
 }

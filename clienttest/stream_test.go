@@ -146,3 +146,45 @@ func TestEvents(t *testing.T) {
 		d.matches("events as they came", live.String(), `(?s)create.*start.*die.*destroy`)
 	})
 }
+
+// dialogue is a docker command whose standard streams are pipes.
+type dialogue struct {
+	t   *testing.T
+	cmd *exec.Cmd
+	in  io.WriteCloser
+	out io.Reader
+}
+
+// terminalLess starts the docker command with pipes.
+func (d *docker) terminalLess(args ...string) *dialogue {
+	d.t.Helper()
+	talk := &dialogue{t: d.t}
+	talk.cmd = d.start(func(cmd *exec.Cmd) {
+		var err error
+		if talk.in, err = cmd.StdinPipe(); err != nil {
+			d.t.Fatal(err)
+		}
+		if talk.out, err = cmd.StdoutPipe(); err != nil {
+			d.t.Fatal(err)
+		}
+	}, args...)
+	return talk
+}
+
+// says writes text and reads the answer.
+func (d *dialogue) says(text, answer string) {
+	d.t.Helper()
+	if _, err := io.WriteString(d.in, text); err != nil {
+		d.t.Fatal(err)
+	}
+	got := make([]byte, len(answer))
+	if n, err := io.ReadFull(d.out, got); err != nil || string(got) != answer {
+		d.t.Fatalf("said %q, got %q (%v), want %q", text, got[:n], err, answer)
+	}
+}
+
+// closes ends the command, not the container.
+func (d *dialogue) closes() {
+	_ = d.cmd.Process.Kill()
+	_ = d.cmd.Wait()
+}

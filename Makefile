@@ -1,0 +1,120 @@
+# berth: build, run and test. "make help" lists what can be asked for.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# Go is looked for where its own installer puts it, too.
+export PATH := $(PATH):/usr/local/go/bin
+GO ?= go
+# The tools have a module of their own: their dependencies are not berth's.
+TOOL := $(GO) tool -modfile=tools/go.mod
+
+VERSION ?= 0.1.0-dev
+COMMIT := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+# The commit's time, not the clock's: the same commit gives the same programs.
+BUILDTIME := $(shell TZ=UTC git log -1 --format=%cd --date=format-local:%Y-%m-%dT%H:%M:%SZ 2>/dev/null)
+LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.buildTime=$(BUILDTIME)
+
+# The shim is static, because it starts once per container: no dynamic loader,
+# no library to find. libseccomp makes it a cgo program.
+SHIM_TAGS := seccomp netgo osusergo
+SHIM_LDFLAGS := $(LDFLAGS) -linkmode external -extldflags "-static"
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+
+IMAGE := cmd/berth-quickstart/image/busybox.tar
+
+##@ Use
+
+.PHONY: run
+run: build ## start an engine of its own, run a container, serve until Ctrl-C
+	@exec bin/berth-quickstart $(if $(RUN_DIR),--dir "$(RUN_DIR)")
+
+.PHONY: build
+build: setup-build ## build all programs into bin/
+	@mkdir -p bin $(dir $(IMAGE))
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/berthd ./cmd/berthd
+	CGO_ENABLED=1 $(GO) build -trimpath -tags '$(SHIM_TAGS)' -ldflags '$(SHIM_LDFLAGS)' -o bin/berth-shim ./cmd/berth-shim
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/berth-conformance ./cmd/berth-conformance
+	$(GO) run ./testbed/busybox/makeimage -o $(IMAGE)
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/berth-quickstart ./cmd/berth-quickstart
+
+.PHONY: install
+install: build ## install berthd, berth-shim and berth-conformance (PREFIX, DESTDIR)
+	install -d '$(DESTDIR)$(PREFIX)/bin'
+	install -m 0755 bin/berthd bin/berth-shim bin/berth-conformance '$(DESTDIR)$(PREFIX)/bin'
+
+##@ Prove
+
+.PHONY: test
+test: setup-test build ## everything: set-up, generation, checks, all tests, a summary
+	@tools/test
+
+.PHONY: check
+check: setup-build ## gofmt, vet, staticcheck, import directions, dependencies
+	@unformatted="$$(gofmt -l $$(git ls-files '*.go' ':!gen/'))"; \
+	  if [ -n "$$unformatted" ]; then echo "not formatted (run gofmt -w):"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet -tags seccomp ./...
+	$(GO) -C tools vet ./...
+	$(TOOL) staticcheck -tags seccomp $$($(GO) list ./... | grep -v /gen/)
+	$(GO) -C tools tool staticcheck ./...
+	$(GO) test -count=1 .
+
+.PHONY: spec-check
+spec-check: ## prove the documents against the distilled reference, print the counts
+	$(GO) -C tools run ./speccheck -spec ../spec
+
+.PHONY: coverage
+coverage: ## list the operations that are there and the missing ones, per version
+	@$(GO) -C tools run ./coverage -root ..
+
+.PHONY: test-clients
+test-clients: setup-test build ## only the tests with the docker command and docker-py
+	$(GO) test -count=1 -timeout 30m -parallel 4 ./clienttest $(TESTFLAGS)
+
+.PHONY: conformance
+conformance: build ## replay every documented example against a fresh berthd
+	@mkdir -p reports
+	@conformance/run-berthd.sh $(CONFORMANCEFLAGS)
+
+.PHONY: bench
+bench: setup-test build ## time berth beside Docker Engine, runc and crun
+	@mkdir -p reports
+	$(GO) build -trimpath -o bin/berth-bench ./bench
+	bin/berth-bench --json reports/bench.json $(BENCHFLAGS)
+
+##@ Make the contract and the generated code
+
+.PHONY: spec
+spec: ## render spec/v1.NN.json and spec/changes.json from the YAML sources
+	$(GO) -C tools run ./render -spec ../spec -build ../build/spec
+
+.PHONY: gen
+gen: spec ## generate gen/ from the documents
+	$(GO) -C tools run ./generate -root .. -spec ../build/spec
+
+##@ Machine
+
+.PHONY: setup setup-build setup-test
+setup: setup-test ## install every Debian package that is needed and missing
+setup-build: ## … only those that build and run need
+	@tools/setup build
+setup-test: ## … and those that the tests and the benchmarks need
+	@tools/setup build test
+
+.PHONY: clean
+clean: ## remove what was built and the reports
+	rm -rf bin build reports $(IMAGE)
+
+.PHONY: help
+help: ## show this
+	@echo 'berth: a container engine that speaks the Docker Remote API v1.18 to v1.23'
+	@echo
+	@echo '  make run     try it: installs, builds, runs a container'
+	@echo '  make test    prove it: installs, builds, runs all tests'
+	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo 'Variables: GO, VERSION, PREFIX, DESTDIR, RUN_DIR (run), TESTFLAGS (test-clients), BENCHFLAGS (bench), CONFORMANCEFLAGS.'
