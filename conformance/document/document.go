@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"sort"
 	"strconv"
 	"strings"
@@ -142,6 +143,36 @@ func (o *Operation) BodySchema() *Schema {
 		}
 	}
 	return nil
+}
+
+// Resolve follows references and merges allOf.
+func (d *Document) Resolve(schema *Schema) *Schema {
+	resolved, _, _ := d.ResolveMarked(schema)
+	return resolved
+}
+
+// ResolveMarked is Resolve with the marks x-nullable and x-omitempty; one beside
+// a reference counts as much as one of the definition. A reference to nothing is
+// a schema that takes anything.
+func (d *Document) ResolveMarked(schema *Schema) (resolved *Schema, nullable, omitEmpty bool) {
+	nullable, omitEmpty = schema.Nullable, schema.OmitEmpty
+	for schema.Ref != "" {
+		definition := d.Definitions[strings.TrimPrefix(schema.Ref, "#/definitions/")]
+		if definition == nil {
+			return &Schema{}, nullable, omitEmpty
+		}
+		schema = definition
+		nullable, omitEmpty = nullable || schema.Nullable, omitEmpty || schema.OmitEmpty
+	}
+	if len(schema.AllOf) > 0 {
+		merged := &Schema{Type: "object", Properties: map[string]*Schema{}}
+		maps.Copy(merged.Properties, schema.Properties)
+		for _, part := range schema.AllOf {
+			maps.Copy(merged.Properties, d.Resolve(part).Properties)
+		}
+		schema = merged
+	}
+	return schema, nullable, omitEmpty
 }
 
 // Parse reads a document. The version is the one that its basePath names.

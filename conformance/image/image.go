@@ -155,8 +155,8 @@ func New(base *Base, author string) (*Image, error) {
 		"created":      epoch.UTC().Format(time.RFC3339),
 		"author":       author,
 		"config": map[string]any{
-			"Env":    []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
-			"Cmd":    []string{"sh"},
+			"Env": []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+			"Cmd": []string{"sh"},
 		},
 		"rootfs":  map[string]any{"type": "layers", "diff_ids": []string{base.DiffID}},
 		"history": []any{map[string]any{"created": epoch.UTC().Format(time.RFC3339), "created_by": "conformance suite", "comment": "synthesised"}},

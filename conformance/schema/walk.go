@@ -50,32 +50,8 @@ func (w *walker) problem(path, format string, arguments ...any) {
 	w.problems = append(w.problems, Problem{Path: path, Text: fmt.Sprintf(format, arguments...)})
 }
 
-// resolve follows references and merges allOf; marks beside a reference count
-// as much as those of the definition.
-func (w *walker) resolve(schema *document.Schema) (*document.Schema, bool, bool) {
-	nullable, omitEmpty := schema.Nullable, schema.OmitEmpty
-	for schema.Ref != "" {
-		definition := w.doc.Definitions[strings.TrimPrefix(schema.Ref, "#/definitions/")]
-		if definition == nil {
-			return &document.Schema{}, nullable, omitEmpty
-		}
-		schema = definition
-		nullable, omitEmpty = nullable || schema.Nullable, omitEmpty || schema.OmitEmpty
-	}
-	if len(schema.AllOf) > 0 {
-		merged := &document.Schema{Type: "object", Properties: map[string]*document.Schema{}}
-		maps.Copy(merged.Properties, schema.Properties)
-		for _, part := range schema.AllOf {
-			resolved, _, _ := w.resolve(part)
-			maps.Copy(merged.Properties, resolved.Properties)
-		}
-		schema = merged
-	}
-	return schema, nullable, omitEmpty
-}
-
 func (w *walker) walk(path string, schema *document.Schema, value any, nullable bool) {
-	schema, definedNullable, _ := w.resolve(schema)
+	schema, definedNullable, _ := w.doc.ResolveMarked(schema)
 	nullable = nullable || definedNullable
 	if value == nil {
 		if !nullable && schema.Type != "" {
@@ -114,7 +90,7 @@ func (w *walker) object(path string, schema *document.Schema, value any) {
 	for _, name := range slices.Sorted(maps.Keys(schema.Properties)) {
 		property := schema.Properties[name]
 		item, there := object[name]
-		resolved, nullable, omitEmpty := w.resolve(property)
+		resolved, nullable, omitEmpty := w.doc.ResolveMarked(property)
 		at := path + "/" + escape(name)
 		switch {
 		case !there && !omitEmpty:

@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Runs the conformance suite against bin/berthd: a daemon of its own, with roots
+# in a temporary directory and a network namespace of its own, so that nothing of
+# the machine is touched and nothing stays. Needs root. Arguments go to
+# bin/berth-conformance, after those that this script sets.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+report=${REPORT:-reports/conformance}
+dir=$(mktemp -d "${TMPDIR:-/tmp}/berth-conformance.XXXXXX")
+net=bc-$$
+daemon=
+
+cleanup() {
+	if [[ -n $daemon ]] && kill -0 "$daemon" 2>/dev/null; then
+		kill "$daemon"
+		wait "$daemon" || true
+	fi
+	ip netns delete "$net" 2>/dev/null || true
+	# What is still mounted below the directory would be deleted with it.
+	if grep -q " $dir/" /proc/self/mountinfo; then
+		echo "mounts are left below $dir; it stays" >&2
+	else
+		rm -rf "$dir"
+	fi
+}
+trap cleanup EXIT
+
+ip netns add "$net"
+# nsenter, not `ip netns exec`: that would hide the cgroup mounts.
+nsenter --net="/run/netns/$net" ip link set lo up
+nsenter --net="/run/netns/$net" sysctl -qw net.ipv4.ip_forward=1
+nsenter --net="/run/netns/$net" bin/berthd --data-root "$dir/data" --exec-root "$dir/exec" \
+	--pidfile "$dir/pid" --cgroup-parent "/berth-$net" -H "unix://$dir/sock" >"$dir/log" 2>&1 &
+daemon=$!
+for _ in $(seq 100); do
+	[[ -S $dir/sock ]] && break
+	kill -0 "$daemon" 2>/dev/null || { cat "$dir/log" >&2; exit 2; }
+	sleep 0.1
+done
+
+status=0
+nsenter --net="/run/netns/$net" bin/berth-conformance --host "unix://$dir/sock" \
+	--expected-reds conformance/expected-reds.yaml --report "$report" "$@" || status=$?
+mkdir -p "$report"
+cp "$dir/log" "$report/berthd.log"
+exit "$status"
