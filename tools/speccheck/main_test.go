@@ -2,8 +2,6 @@ package main
 
 import (
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -11,7 +9,6 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/seed-50ced230/berth/tools/check"
-	"github.com/seed-50ced230/berth/tools/contract"
 	"github.com/seed-50ced230/berth/tools/document"
 )
 
@@ -154,7 +151,11 @@ func TestEachLossIsSeen(t *testing.T) {
 			mutated.Documents = maps.Clone(in.Documents)
 			mutated.Documents[v] = document.Clone(in.Documents[v])
 			c.mutate(mutated.Documents[v])
-			expect(t, check.Run(mutated).Problems, c.want)
+			compare := check.Compare
+			if strings.Contains(c.want, "difference") {
+				compare = check.Run
+			}
+			expect(t, compare(mutated).Problems, c.want)
 		})
 	}
 
@@ -169,14 +170,14 @@ func TestEachLossIsSeen(t *testing.T) {
 				copied.Versions[i].Actions[j].Changes = slices.DeleteFunc(slices.Clone(version.Actions[j].Changes), func(id string) bool { return id == "v1.20-04" })
 			}
 		}
-		expect(t, check.Run(mutated).Problems, "v1.20-04: no action carries it out")
+		expect(t, check.Compare(mutated).Problems, "v1.20-04: no action carries it out")
 	})
 	t.Run("a reason", func(t *testing.T) {
 		mutated := in
 		copied := *in.Contract
 		copied.Shapeless = nil
 		mutated.Contract = &copied
-		expect(t, check.Run(mutated).Problems, "v1.19-01: no action carries it out and shapeless.yaml does not list it")
+		expect(t, check.Compare(mutated).Problems, "v1.19-01: no action carries it out and shapeless.yaml does not list it")
 	})
 	t.Run("an action without effect on the shape", func(t *testing.T) {
 		mutated := in
@@ -192,33 +193,6 @@ func TestEachLossIsSeen(t *testing.T) {
 			t.Error("a document with a dangling $ref is valid")
 		}
 	})
-}
-
-// TestIneffectiveActionsFail shows that an overlay whose action matches or
-// changes nothing does not load.
-func TestIneffectiveActionsFail(t *testing.T) {
-	for name, action := range map[string]string{
-		"matches nothing": "  - target: $.paths['/nowhere'].get\n    description: d\n    update: {summary: s}\n",
-		"changes nothing": "  - target: $.info\n    description: d\n    update: {title: Docker Remote API}\n",
-	} {
-		t.Run(name, func(t *testing.T) {
-			copied := t.TempDir()
-			if err := os.CopyFS(copied, os.DirFS(dir)); err != nil {
-				t.Fatal(err)
-			}
-			path := filepath.Join(copied, "overlays", "v1.20.yaml")
-			raw, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(path, append(raw, action...), 0o644); err != nil {
-				t.Fatal(err)
-			}
-			if _, err := contract.Load(copied); err == nil || !strings.Contains(err.Error(), name) {
-				t.Errorf("got %v", err)
-			}
-		})
-	}
 }
 
 func expect(t *testing.T, problems []string, want string) {
