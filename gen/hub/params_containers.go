@@ -12,6 +12,7 @@ import (
 type ContainerArchiveParams struct {
 	// The container's id, an unambiguous beginning of it, or its name.
 	Name string
+
 	// The file or directory in the container, counted from its root directory whether or not
 	// it begins with a slash. If it ends in `/` or `/.` it must be a directory; if it ends in
 	// `/.` the archive holds what is in the directory and not the directory itself. Symbolic
@@ -23,35 +24,44 @@ type ContainerArchiveParams struct {
 type ContainerArchiveInfoParams struct {
 	// The container's id, an unambiguous beginning of it, or its name.
 	Name string
+
 	// The file or directory in the container, counted from its root directory.
 	Path string
 }
 
 // ContainerAttachParams are the parameters of POST /containers/{name}/attach.
 type ContainerAttachParams struct {
+	// The container's id, an unambiguous beginning of it, or its name.
+	Name string
+
 	// Holds the word `Upgrade` when the client asks for the change of protocol.
 	Connection string
+
 	// Protocol to change to, in practice `tcp`; has an effect only together with `Connection`.
 	Upgrade string
+
 	// The keys that disconnect a client from a container with a terminal and leave the
 	// container running, separated by commas. A key is one letter, or `ctrl-` and one of a to
 	// z, `@`, `^`, `[`, `,` and `_`. Left out, it is ctrl-p,ctrl-q.
 	DetachKeys string
+
 	// Begin with what the container's log holds of the chosen streams.
 	// Default: false
 	Logs bool
-	// The container's id, an unambiguous beginning of it, or its name.
-	Name string
+
 	// Choose standard error, for logs and for stream.
 	// Default: false
 	Stderr bool
+
 	// With stream, pass what the client sends to the container's standard input, which must
 	// have been opened at its creation.
 	// Default: false
 	Stdin bool
+
 	// Choose standard output, for logs and for stream.
 	// Default: false
 	Stdout bool
+
 	// Stay connected to the chosen streams of the running container. Without it the answer
 	// ends with the log.
 	// Default: false
@@ -60,25 +70,31 @@ type ContainerAttachParams struct {
 
 // ContainerAttachWebsocketParams are the parameters of GET /containers/{name}/attach/ws.
 type ContainerAttachWebsocketParams struct {
+	// The container's id, an unambiguous beginning of it, or its name.
+	Name string
+
 	// The keys that disconnect a client from a container with a terminal and leave the
 	// container running, separated by commas. A key is one letter, or `ctrl-` and one of a to
 	// z, `@`, `^`, `[`, `,` and `_`. Left out, it is ctrl-p,ctrl-q.
 	DetachKeys string
+
 	// Begin with what the container's log holds.
 	// Default: false
 	Logs bool
-	// The container's id, an unambiguous beginning of it, or its name.
-	Name string
+
 	// Accepted like stdin; error output is connected whenever stream is true.
 	// Default: false
 	Stderr bool
+
 	// Accepted for the sake of clients that use attach's parameters; input is connected
 	// whenever stream is true.
 	// Default: false
 	Stdin bool
+
 	// Accepted like stdin; output is connected whenever stream is true.
 	// Default: false
 	Stdout bool
+
 	// Stay connected to the running container. Without it the connection ends with the log.
 	// Default: false
 	Stream bool
@@ -94,6 +110,7 @@ type ContainerChangesParams struct {
 type ContainerCopyParams struct {
 	// The container's id, an unambiguous beginning of it, or its name.
 	Name string
+
 	// What to copy.
 	Body *models.CopyConfig
 }
@@ -102,6 +119,7 @@ type ContainerCopyParams struct {
 type ContainerCreateParams struct {
 	// What the container is made of.
 	Body *models.ContainerCreateRequest
+
 	// Name of the container, with or without a slash before it; letters, digits, underscores
 	// and hyphens. Engines allow full stops as well, and want a letter or digit first and at
 	// least two characters. Without it the engine makes one up.
@@ -110,15 +128,18 @@ type ContainerCreateParams struct {
 
 // ContainerDeleteParams are the parameters of DELETE /containers/{name}.
 type ContainerDeleteParams struct {
-	// Whether to kill the container with SIGKILL first if it is running.
-	// Default: false
-	Force bool
-	// Whether to remove the link that name gives, and not the container.
-	// Default: false
-	Link bool
 	// The container's id, an unambiguous beginning of it, or its name. With link it is
 	// container/alias, the link's name.
 	Name string
+
+	// Whether to kill the container with SIGKILL first if it is running.
+	// Default: false
+	Force bool
+
+	// Whether to remove the link that name gives, and not the container.
+	// Default: false
+	Link bool
+
 	// Whether to remove the volumes that were made for this container and have no name given
 	// by a client.
 	// Default: false
@@ -135,6 +156,7 @@ type ContainerExportParams struct {
 type ContainerInspectParams struct {
 	// The container's id, an unambiguous beginning of it, or its name.
 	Name string
+
 	// Whether to count the bytes of the container's files, which takes time.
 	// Default: false
 	Size bool
@@ -144,6 +166,7 @@ type ContainerInspectParams struct {
 type ContainerKillParams struct {
 	// The container's id, an unambiguous beginning of it, or its name.
 	Name string
+
 	// The signal, its number or its name with or without SIG.
 	// Default: "SIGKILL"
 	Signal string
@@ -154,16 +177,21 @@ type ContainerListParams struct {
 	// Whether to list containers that are not running, too.
 	// Default: false
 	All bool
+
 	// List only containers that are older than this one (id or name), running or not.
 	Before string
+
 	// A JSON object of filter names and lists of values. A container is listed when it meets
 	// one value of every name; of labels it has to meet all.
 	Filters string
+
 	// List this many of the newest containers, running or not. 0, a negative number and
 	// nothing set no bound.
 	Limit *int64
+
 	// List only containers that are newer than this one (id or name), running or not.
 	Since string
+
 	// Whether to count the bytes of each container's files, which takes time.
 	// Default: false
 	Size bool
@@ -171,31 +199,39 @@ type ContainerListParams struct {
 
 // ContainerLogsParams are the parameters of GET /containers/{name}/logs.
 type ContainerLogsParams struct {
+	// The container's id, an unambiguous beginning of it, or its name.
+	Name string
+
 	// Holds the word `Upgrade` when the client asks for the change of protocol.
 	Connection string
+
 	// Protocol to change to, in practice `tcp`; has an effect only together with `Connection`.
 	// See the statuses 101 and 200.
 	Upgrade string
+
 	// Keep the answer open and send what the container writes until it stops.
 	// Default: false
 	Follow bool
-	// The container's id, an unambiguous beginning of it, or its name.
-	Name string
+
 	// Show what was written since this moment, seconds since 1970-01-01 UTC. 0 means
 	// everything. The document takes whole seconds; clients send a decimal fraction too, which
 	// counts, so the parameter is text.
 	// Default: "0"
 	Since string
+
 	// Include standard error.
 	// Default: false
 	Stderr bool
+
 	// Include standard output. At least one of stdout and stderr must be true.
 	// Default: false
 	Stdout bool
+
 	// How many lines from the end of the log to begin with, a decimal number; `all`, and
 	// everything that is no number, means from the beginning.
 	// Default: "all"
 	Tail string
+
 	// Put the moment at which a line was written, RFC 3339 with nine digits of a second, and a
 	// blank before every line.
 	// Default: false
@@ -212,16 +248,19 @@ type ContainerPauseParams struct {
 type ContainerRenameParams struct {
 	// The container's id, an unambiguous beginning of it, or its name.
 	Name string
+
 	// The new name, in the form that create takes. An empty one is refused.
 	NewName string
 }
 
 // ContainerResizeParams are the parameters of POST /containers/{name}/resize.
 type ContainerResizeParams struct {
-	// Height, in lines of characters.
-	H int64
 	// The container's id, an unambiguous beginning of it, or its name.
 	Name string
+
+	// Height, in lines of characters.
+	H int64
+
 	// Width, in characters.
 	W int64
 }
@@ -230,6 +269,7 @@ type ContainerResizeParams struct {
 type ContainerRestartParams struct {
 	// The container's id, an unambiguous beginning of it, or its name.
 	Name string
+
 	// Seconds to wait before the container is killed. A negative number waits without end. The
 	// engine's choice without it is 10.
 	T *int64
@@ -237,20 +277,23 @@ type ContainerRestartParams struct {
 
 // ContainerStartParams are the parameters of POST /containers/{name}/start.
 type ContainerStartParams struct {
+	// The container's id, an unambiguous beginning of it, or its name.
+	Name string
+
 	// Keys that detach an attached client, with commas between them; each a letter, or ctrl-
 	// and one of a to z, @, ^, [, comma and _. Without it ctrl-p,ctrl-q detach.
 	DetachKeys string
+
 	// Host settings, for clients of engines that took them at start. They replace the
 	// container's.
 	Body *models.HostConfig
-	// The container's id, an unambiguous beginning of it, or its name.
-	Name string
 }
 
 // ContainerStatsParams are the parameters of GET /containers/{name}/stats.
 type ContainerStatsParams struct {
 	// The container's id, an unambiguous beginning of it, or its name.
 	Name string
+
 	// Go on with a sample per second. False means that the answer ends after one sample, which
 	// is all zeros if the container is not running.
 	// Default: true
@@ -261,6 +304,7 @@ type ContainerStatsParams struct {
 type ContainerStopParams struct {
 	// The container's id, an unambiguous beginning of it, or its name.
 	Name string
+
 	// Seconds to wait before the container is killed. A negative number waits without end. The
 	// engine's choice without it is 10.
 	T *int64
@@ -270,6 +314,7 @@ type ContainerStopParams struct {
 type ContainerTopParams struct {
 	// The container's id, an unambiguous beginning of it, or its name.
 	Name string
+
 	// Arguments of ps, for example `aux`. Their output must have a PID column.
 	// Default: "-ef"
 	PsArgs string
@@ -285,6 +330,7 @@ type ContainerUnpauseParams struct {
 type ContainerUpdateParams struct {
 	// The container's id, an unambiguous beginning of it, or its name.
 	Name string
+
 	// Limits to change.
 	Body *models.ContainerUpdateRequest
 }
@@ -297,13 +343,16 @@ type ContainerWaitParams struct {
 
 // PutContainerArchiveParams are the parameters of PUT /containers/{name}/archive.
 type PutContainerArchiveParams struct {
-	// The archive.
-	Body io.ReadCloser
 	// The container's id, an unambiguous beginning of it, or its name.
 	Name string
+
+	// The archive.
+	Body io.ReadCloser
+
 	// Refuse to replace a directory by something that is none, and the other way round.
 	// Default: false
 	NoOverwriteDirNonDir bool
+
 	// The directory in the container, counted from its root directory whether or not it begins
 	// with a slash. It must exist.
 	Path string

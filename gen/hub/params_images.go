@@ -13,74 +13,96 @@ type ImageBuildParams struct {
 	// Media type of the body, always a tar archive. Clients also send `application/tar`.
 	// Default: "application/x-tar"
 	ContentType string
+
 	// Credentials for the registries of base images, base64url-encoded JSON, for example
 	// `{"docker.example.com":{"username":"jane","password":"secret"}}`. A key is a registry's
 	// host, with its port if that is not 443; the public index has the key
 	// `https://index.docker.io/v1/`.
 	XRegistryConfig string
+
 	// Values of build-time variables, a JSON map of strings. The build's commands see them in
 	// their environment and instructions can refer to them; they are not kept in the image and
 	// are no place for secrets.
 	Buildargs string
+
 	// Control group below which those of the build containers are made.
 	Cgroupparent string
+
 	// Length of the scheduler's period for `cpuquota` in microseconds; 0 is the kernel's
 	// default.
 	// Default: 0
 	Cpuperiod int64
+
 	// Processor time that a build container may use in each period, in microseconds; 0 sets no
 	// limit.
 	// Default: 0
 	Cpuquota int64
+
 	// Processors that build containers may run on, for example `0-3` or `0,1`; all if left
 	// out.
 	Cpusetcpus string
+
 	// Memory nodes that build containers may use, for example `0-3` or `0,1`; all if left out.
 	Cpusetmems string
+
 	// Weight of a build container's share of processor time relative to others; 0 is the
 	// kernel's default.
 	// Default: 0
 	Cpushares int64
+
 	// Path of the build file inside the context. Ignored if `remote` leads to a single build
 	// file.
 	// Default: "Dockerfile"
 	Dockerfile string
+
 	// Remove intermediate containers after a failure too; implies `rm`.
 	// Default: false
 	Forcerm bool
+
 	// The build context as a tar archive; not read if `remote` is given.
 	Body io.ReadCloser
+
 	// Labels for the new image, a JSON map of strings.
 	Labels string
+
 	// Memory limit of each build container in bytes; 0 sets none.
 	// Default: 0
 	Memory int64
+
 	// Limit of memory and swap together in bytes; `-1` leaves swap unlimited, 0 sets no limit
 	// of its own.
 	// Default: 0
 	Memswap int64
+
 	// Run every instruction, even if an earlier build left a matching image.
 	// Default: false
 	Nocache bool
+
 	// Ask the registry for a newer base image even if there is a local one.
 	// Default: false
 	Pull bool
+
 	// Leave out the output of the build's commands.
 	// Default: false
 	Q bool
+
 	// Git or HTTP(S) address to fetch the context from instead of the body. If it leads to a
 	// single text file, that file is the build file and the whole context. If it leads to a
 	// tar archive, the archive is the context, and `dockerfile` is a path in it.
 	Remote string
+
 	// Remove intermediate containers after a build that succeeds.
 	// Default: true
 	Rm bool
+
 	// Size of `/dev/shm` in build containers in bytes, greater than 0; 64 MiB if left out.
 	// Default: 67108864
 	Shmsize int64
+
 	// Name for the new image, `name` or `name:tag`; the tag is `latest` if left out. May be
 	// given more than once.
 	T []string
+
 	// Resource limits of build containers, a JSON list of
 	// `{"Name":…,"Soft":…,"Hard":…}`.
 	Ulimits string
@@ -92,20 +114,27 @@ type ImageCreateParams struct {
 	// `{"username":"jane","password":"secret","email":"jane@example.com"}`, or the token of a
 	// login, `{"identitytoken":"9cba…"}`.
 	XRegistryAuth string
+
 	// Build instructions to apply to an imported image's configuration, one in each value.
 	Changes []string
+
 	// Name of the image to pull; registry host, tag and digest may be part of it. Not together
 	// with `fromSrc`.
 	FromImage string
+
 	// Address of the archive to import, or `-` for the request's body. Not together with
 	// `fromImage`.
 	FromSrc string
+
 	// The archive to import if `fromSrc` is `-`; a tar archive, plain or compressed.
 	Body io.ReadCloser
+
 	// Comment to record in an imported image.
 	Message string
+
 	// Repository to put an imported image in; may include a tag. For imports only.
 	Repo string
+
 	// Tag or digest to pull, or the tag for an imported image. A pull without it, and without
 	// one in `fromImage`, fetches every tag of the repository.
 	Tag string
@@ -113,12 +142,14 @@ type ImageCreateParams struct {
 
 // ImageDeleteParams are the parameters of DELETE /images/{name}.
 type ImageDeleteParams struct {
-	// Remove the image even if it has several names or stopped containers use it.
-	// Default: false
-	Force bool
 	// Image name with an optional tag or digest, or an image id or the beginning of one.
 	// Slashes need no escaping.
 	Name string
+
+	// Remove the image even if it has several names or stopped containers use it.
+	// Default: false
+	Force bool
+
 	// Keep untagged parents.
 	// Default: false
 	Noprune bool
@@ -143,11 +174,14 @@ type ImageListParams struct {
 	// List intermediate images too.
 	// Default: false
 	All bool
+
 	// Ask for `RepoDigests`. They are in the answer anyway.
 	// Default: false
 	Digests bool
+
 	// Only images of this repository; shell wildcards are allowed, and a tag may follow.
 	Filter string
+
 	// Conditions as a JSON map from key to a list of values, for example
 	// `{"dangling":["true"]}`. Values of one key are alternatives, keys must all match; for
 	// `label` all values must match.
@@ -156,15 +190,18 @@ type ImageListParams struct {
 
 // ImagePushParams are the parameters of POST /images/{name}/push.
 type ImagePushParams struct {
+	// Repository to push, with the registry's host and port where it is not the public index.
+	// Slashes need no escaping.
+	Name string
+
 	// Credentials for the registry, base64url-encoded JSON; name and password,
 	// `{"username":"jane","password":"secret","email":"jane@example.com"}`, or the token of a
 	// login, `{"identitytoken":"9cba…"}`.
 	XRegistryAuth string
+
 	// Credentials for the registry; read only if the header `X-Registry-Auth` is absent.
 	Body *models.AuthConfig
-	// Repository to push, with the registry's host and port where it is not the public index.
-	// Slashes need no escaping.
-	Name string
+
 	// Tag to push; all tags of the repository if left out.
 	Tag string
 }
@@ -173,20 +210,24 @@ type ImagePushParams struct {
 type ImageSearchParams struct {
 	// Credentials for the registry, base64url-encoded JSON.
 	XRegistryAuth string
+
 	// Text to look for, with a registry's host and a slash in front to search there.
 	Term string
 }
 
 // ImageTagParams are the parameters of POST /images/{name}/tag.
 type ImageTagParams struct {
-	// Take the name from the image that has it now.
-	// Default: false
-	Force bool
 	// Image name with an optional tag or digest, or an image id or the beginning of one.
 	// Slashes need no escaping.
 	Name string
+
+	// Take the name from the image that has it now.
+	// Default: false
+	Force bool
+
 	// Repository of the new name, with registry host and port where it is to be pushed to one.
 	Repo string
+
 	// Tag of the new name; `latest` if left out.
 	Tag string
 }

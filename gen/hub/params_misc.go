@@ -10,10 +10,11 @@ import (
 
 // ContainerExecParams are the parameters of POST /containers/{name}/exec.
 type ContainerExecParams struct {
-	// The command and how to connect to it.
-	Body *models.ExecConfig
 	// The container's id, an unambiguous beginning of it, or its name.
 	Name string
+
+	// The command and how to connect to it.
+	Body *models.ExecConfig
 }
 
 // ExecInspectParams are the parameters of GET /exec/{id}/json.
@@ -24,43 +25,55 @@ type ExecInspectParams struct {
 
 // ExecResizeParams are the parameters of POST /exec/{id}/resize.
 type ExecResizeParams struct {
-	// Height, in lines of characters.
-	H int64
 	// Id of the exec instance.
 	ID string
+
+	// Height, in lines of characters.
+	H int64
+
 	// Width, in characters.
 	W int64
 }
 
 // ExecStartParams are the parameters of POST /exec/{id}/start.
 type ExecStartParams struct {
-	// Holds the word `Upgrade` when the client asks for the change of protocol.
-	Connection string
-	// Protocol to change to, in practice `tcp`; has an effect only together with `Connection`.
-	Upgrade string
-	// How to start it.
-	Body *models.ExecStartConfig
 	// Id of the exec instance.
 	ID string
+
+	// Holds the word `Upgrade` when the client asks for the change of protocol.
+	Connection string
+
+	// Protocol to change to, in practice `tcp`; has an effect only together with `Connection`.
+	Upgrade string
+
+	// How to start it.
+	Body *models.ExecStartConfig
 }
 
 // ImageCommitParams are the parameters of POST /commit.
 type ImageCommitParams struct {
 	// Author to record in the image, for example `Jane Roe <jane@example.com>`.
 	Author string
+
 	// Build instructions to apply to the image's configuration, one in each value or line.
 	Changes []string
+
 	// Message to record in the image.
 	Comment string
+
 	// Configuration of the image; what is left out is taken from the container.
 	Body *models.ContainerConfig
+
 	// Id or name of the container.
 	Container string
+
 	// Pause the container while its file system is read.
 	// Default: true
 	Pause bool
+
 	// Repository to put the image in; the image stays unnamed if left out.
 	Repo string
+
 	// Tag in that repository; `latest` if left out.
 	Tag string
 }
@@ -82,6 +95,7 @@ type ImageGetAllParams struct {
 type ImageLoadParams struct {
 	// The archive.
 	Body io.ReadCloser
+
 	// Leave out the progress; only the names of the loaded images are told.
 	// Default: false
 	Quiet bool
@@ -98,9 +112,11 @@ type SystemEventsParams struct {
 	// A JSON object of lists of strings, for example `{"event":["die","stop"]}`. An event is
 	// sent when for every key it matches one of the values.
 	Filters string
+
 	// Send first the events since this moment, seconds since 1970-01-01 UTC, with a decimal
 	// fraction if need be. Without it the stream begins now.
 	Since string
+
 	// Send the events up to this moment, in the form of since, and end. Without it the stream
 	// goes on until the client goes away.
 	Until string

@@ -8,10 +8,11 @@ import (
 
 // NetworkConnectParams are the parameters of POST /networks/{id}/connect.
 type NetworkConnectParams struct {
-	// The container to connect.
-	Body *models.NetworkConnectRequest
 	// Id of the network, the beginning of one, or its name.
 	ID string
+
+	// The container to connect.
+	Body *models.NetworkConnectRequest
 }
 
 // NetworkCreateParams are the parameters of POST /networks/create.
@@ -28,10 +29,11 @@ type NetworkDeleteParams struct {
 
 // NetworkDisconnectParams are the parameters of POST /networks/{id}/disconnect.
 type NetworkDisconnectParams struct {
-	// The container to disconnect.
-	Body *models.NetworkDisconnectRequest
 	// Id of the network, the beginning of one, or its name.
 	ID string
+
+	// The container to disconnect.
+	Body *models.NetworkDisconnectRequest
 }
 
 // NetworkInspectParams are the parameters of GET /networks/{id}.

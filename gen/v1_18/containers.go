@@ -14,10 +14,10 @@ import (
 func containerAttach(engine api.API) bind.Handler {
 	parse := func(q *bind.Request, p *api.ContainerAttachParams) {
 		q.Form()
+		p.Name = q.Path()
 		p.Connection = q.Header("Connection")
 		p.Upgrade = q.Header("Upgrade")
 		p.Logs = q.Bool("logs", false)
-		p.Name = q.Path()
 		p.Stderr = q.Bool("stderr", false)
 		p.Stdin = q.Bool("stdin", false)
 		p.Stdout = q.Bool("stdout", false)
@@ -29,8 +29,8 @@ func containerAttach(engine api.API) bind.Handler {
 // containerAttachWebsocket binds GET /containers/{name}/attach/ws.
 func containerAttachWebsocket(engine api.API) bind.Handler {
 	parse := func(q *bind.Request, p *api.ContainerAttachWebsocketParams) {
-		p.Logs = q.Bool("logs", false)
 		p.Name = q.Path()
+		p.Logs = q.Bool("logs", false)
 		p.Stderr = q.Bool("stderr", false)
 		p.Stdin = q.Bool("stdin", false)
 		p.Stdout = q.Bool("stdout", false)
@@ -84,10 +84,10 @@ func containerList(engine api.API) bind.Handler {
 func containerLogs(engine api.API) bind.Handler {
 	parse := func(q *bind.Request, p *api.ContainerLogsParams) {
 		p.Since = "0" // not in this version
+		p.Name = q.Path()
 		p.Connection = q.Header("Connection")
 		p.Upgrade = q.Header("Upgrade")
 		p.Follow = q.Bool("follow", false)
-		p.Name = q.Path()
 		p.Stderr = q.Bool("stderr", false)
 		p.Stdout = q.Bool("stdout", false)
 		p.Tail = q.String("tail", "all")
@@ -99,8 +99,8 @@ func containerLogs(engine api.API) bind.Handler {
 // containerStart binds POST /containers/{name}/start.
 func containerStart(engine api.API) bind.Handler {
 	parse := func(q *bind.Request, p *api.ContainerStartParams) {
-		p.Body = bind.BodyAs(q, false, tohub.HostConfig)
 		p.Name = q.Path()
+		p.Body = bind.BodyAs(q, false, tohub.HostConfig)
 	}
 	return bind.Empty(204, parse, engine.ContainerStart)
 }

@@ -65,9 +65,9 @@ func imageInspect(engine api.API) bind.Handler {
 // imagePush binds POST /images/{name}/push.
 func imagePush(engine api.API) bind.Handler {
 	parse := func(q *bind.Request, p *api.ImagePushParams) {
+		p.Name = q.Path()
 		p.XRegistryAuth = q.Header("X-Registry-Auth")
 		p.Body = bind.BodyAs(q, false, tohub.AuthConfig)
-		p.Name = q.Path()
 		p.Tag = q.String("tag", "")
 	}
 	return bind.StreamAs(bind.Kind{ContentType: "application/json", Status: 200, Progress: true}, parse, engine.ImagePush, fromhub.JSONMessage)

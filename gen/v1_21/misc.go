@@ -13,8 +13,8 @@ import (
 // containerExec binds POST /containers/{name}/exec.
 func containerExec(engine api.API) bind.Handler {
 	parse := func(q *bind.Request, p *api.ContainerExecParams) {
-		p.Body = bind.BodyAs(q, true, tohub.ExecConfig)
 		p.Name = q.Path()
+		p.Body = bind.BodyAs(q, true, tohub.ExecConfig)
 	}
 	return bind.JSON(201, parse, engine.ContainerExec)
 }

@@ -13,8 +13,8 @@ import (
 // networkConnect binds POST /networks/{id}/connect.
 func networkConnect(engine api.API) bind.Handler {
 	parse := func(q *bind.Request, p *api.NetworkConnectParams) {
-		p.Body = bind.BodyAs(q, true, tohub.NetworkConnectRequest)
 		p.ID = q.Path()
+		p.Body = bind.BodyAs(q, true, tohub.NetworkConnectRequest)
 	}
 	return bind.Empty(200, parse, engine.NetworkConnect)
 }
@@ -38,8 +38,8 @@ func networkDelete(engine api.API) bind.Handler {
 // networkDisconnect binds POST /networks/{id}/disconnect.
 func networkDisconnect(engine api.API) bind.Handler {
 	parse := func(q *bind.Request, p *api.NetworkDisconnectParams) {
-		p.Body = bind.BodyAs(q, true, tohub.NetworkDisconnectRequest)
 		p.ID = q.Path()
+		p.Body = bind.BodyAs(q, true, tohub.NetworkDisconnectRequest)
 	}
 	return bind.Empty(200, parse, engine.NetworkDisconnect)
 }

@@ -31,9 +31,9 @@ func containerInspect(engine api.API) bind.Handler {
 // containerStart binds POST /containers/{name}/start.
 func containerStart(engine api.API) bind.Handler {
 	parse := func(q *bind.Request, p *api.ContainerStartParams) {
+		p.Name = q.Path()
 		p.DetachKeys = q.String("detachKeys", "")
 		p.Body = bind.BodyAs(q, false, tohub.HostConfig)
-		p.Name = q.Path()
 	}
 	return bind.Empty(204, parse, engine.ContainerStart)
 }

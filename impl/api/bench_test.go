@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"net"
@@ -35,7 +36,10 @@ func ping(b *testing.B, handler http.Handler, path string) {
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: time.Minute}
 	defer server.Close()
 	go func() { _ = server.Serve(l) }() // ends with Close
-	client := &http.Client{Transport: &http.Transport{Dial: func(_, _ string) (net.Conn, error) { return net.Dial("unix", socket) }}}
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", socket)
+	}
+	client := &http.Client{Transport: &http.Transport{DialContext: dial}}
 	defer client.CloseIdleConnections()
 	b.ReportAllocs()
 	for b.Loop() {

@@ -283,7 +283,7 @@ func TestPullSurvivesClient(t *testing.T) {
 }
 
 func TestDrain(t *testing.T) {
-	streaming, attached, finishing := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	streaming, attached, finishing, blocked := make(chan struct{}), make(chan struct{}), make(chan struct{}), make(chan struct{})
 	d := serve(t, &engine{
 		events: func(ctx context.Context, _ *hub.SystemEventsParams, out stream.Output) error {
 			if err := out.Begin(); err != nil {
@@ -309,6 +309,7 @@ func TestDrain(t *testing.T) {
 			return []models.ContainerSummary{}, nil
 		},
 		wait: func(ctx context.Context, _ *hub.ContainerWaitParams) (*models.ContainerWaitResponse, error) {
+			close(blocked)
 			<-ctx.Done()
 			return nil, ctx.Err()
 		},
@@ -319,6 +320,7 @@ func TestDrain(t *testing.T) {
 	_, list := d.raw(t, "GET /containers/json HTTP/1.1\r\nHost: d\r\n\r\n")
 	<-streaming
 	<-attached
+	<-blocked
 	<-finishing
 	if err := d.stop(); err != nil {
 		t.Fatal(err)

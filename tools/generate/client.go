@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/go-swagger/go-swagger/generator"
 	"gopkg.in/yaml.v3"
@@ -15,7 +16,7 @@ import (
 // uses the models of that version.
 func (g *maker) client(doc source) error {
 	dir := filepath.Join(g.gen, "client")
-	if err := os.RemoveAll(filepath.Join(dir, doc.pkg)); err != nil {
+	if err := os.RemoveAll(dir); err != nil {
 		return err
 	}
 	doc.tree = document.Clone(doc.tree)
@@ -70,5 +71,35 @@ func forClient(doc *yaml.Node) (operations []string, err error) {
 		}
 		operations = append(operations, op.ID)
 	}
+	for _, op := range document.Operations(doc) {
+		separate(doc, op)
+	}
 	return operations, nil
+}
+
+// separate renames a path parameter that has the name of a query parameter
+// (rename's), as go-swagger gives the two in no order. On the wire a path
+// parameter has no name.
+func separate(doc *yaml.Node, op document.Operation) {
+	var inPath *yaml.Node
+	parameters := document.Parameters(doc, op)
+	for _, p := range parameters {
+		if document.Text(p, "in") == "path" {
+			inPath = p
+		}
+	}
+	for _, p := range parameters {
+		name := document.Text(p, "name")
+		if inPath == nil || document.Text(p, "in") != "query" || document.Text(inPath, "name") != name {
+			continue
+		}
+		document.Set(inPath, "name", document.String("id"))
+		paths := document.Get(doc, "paths")
+		for i := 0; i < len(paths.Content); i += 2 {
+			if key := paths.Content[i]; key.Value == op.Path {
+				key.Value = strings.Replace(op.Path, "{"+name+"}", "{id}", 1)
+			}
+		}
+		return
+	}
 }

@@ -41,6 +41,9 @@ func run(root, spec string) error {
 		return err
 	}
 	defer g.close()
+	if err := g.sweep(docs.versions); err != nil {
+		return fmt.Errorf("remove what is no longer made: %w", err)
+	}
 	if err := g.hub(docs.hub); err != nil {
 		return fmt.Errorf("hub: %w", err)
 	}

@@ -1,11 +1,35 @@
 package main
 
 import (
+	"errors"
 	"go/parser"
 	"go/token"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
+
+// sweep removes from gen/ what this run will not make again, so that gen/
+// holds nothing that no document asks for.
+func (g *maker) sweep(versions []source) error {
+	made := map[string]bool{"hub": true, "client": true, "versions.go": true}
+	for _, v := range versions {
+		made[v.pkg] = true
+	}
+	entries, err := os.ReadDir(g.gen)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, entry := range entries {
+		if made[entry.Name()] {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(g.gen, entry.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // prune removes the files of a directory that declare nothing: those of tags
 // none of whose operations differs from the hub's.

@@ -33,11 +33,11 @@ func ContainerArchiveInfo(engine api.API) bind.Handler {
 func ContainerAttach(engine api.API) bind.Handler {
 	parse := func(q *bind.Request, p *api.ContainerAttachParams) {
 		q.Form()
+		p.Name = q.Path()
 		p.Connection = q.Header("Connection")
 		p.Upgrade = q.Header("Upgrade")
 		p.DetachKeys = q.String("detachKeys", "")
 		p.Logs = q.Bool("logs", false)
-		p.Name = q.Path()
 		p.Stderr = q.Bool("stderr", false)
 		p.Stdin = q.Bool("stdin", false)
 		p.Stdout = q.Bool("stdout", false)
@@ -49,9 +49,9 @@ func ContainerAttach(engine api.API) bind.Handler {
 // ContainerAttachWebsocket binds GET /containers/{name}/attach/ws.
 func ContainerAttachWebsocket(engine api.API) bind.Handler {
 	parse := func(q *bind.Request, p *api.ContainerAttachWebsocketParams) {
+		p.Name = q.Path()
 		p.DetachKeys = q.String("detachKeys", "")
 		p.Logs = q.Bool("logs", false)
-		p.Name = q.Path()
 		p.Stderr = q.Bool("stderr", false)
 		p.Stdin = q.Bool("stdin", false)
 		p.Stdout = q.Bool("stdout", false)
@@ -89,9 +89,9 @@ func ContainerCreate(engine api.API) bind.Handler {
 // ContainerDelete binds DELETE /containers/{name}.
 func ContainerDelete(engine api.API) bind.Handler {
 	parse := func(q *bind.Request, p *api.ContainerDeleteParams) {
+		p.Name = q.Path()
 		p.Force = q.Bool("force", false)
 		p.Link = q.Bool("link", false)
-		p.Name = q.Path()
 		p.V = q.Bool("v", false)
 	}
 	return bind.Empty(204, parse, engine.ContainerDelete)
@@ -140,10 +140,10 @@ func ContainerList(engine api.API) bind.Handler {
 // ContainerLogs binds GET /containers/{name}/logs.
 func ContainerLogs(engine api.API) bind.Handler {
 	parse := func(q *bind.Request, p *api.ContainerLogsParams) {
+		p.Name = q.Path()
 		p.Connection = q.Header("Connection")
 		p.Upgrade = q.Header("Upgrade")
 		p.Follow = q.Bool("follow", false)
-		p.Name = q.Path()
 		p.Since = q.String("since", "0")
 		p.Stderr = q.Bool("stderr", false)
 		p.Stdout = q.Bool("stdout", false)
@@ -176,8 +176,8 @@ func ContainerRename(engine api.API) bind.Handler {
 func ContainerResize(engine api.API) bind.Handler {
 	parse := func(q *bind.Request, p *api.ContainerResizeParams) {
 		q.Form()
-		p.H = q.RequiredInt("h")
 		p.Name = q.Path()
+		p.H = q.RequiredInt("h")
 		p.W = q.RequiredInt("w")
 	}
 	return bind.Empty(200, parse, engine.ContainerResize)
@@ -196,9 +196,9 @@ func ContainerRestart(engine api.API) bind.Handler {
 // ContainerStart binds POST /containers/{name}/start.
 func ContainerStart(engine api.API) bind.Handler {
 	parse := func(q *bind.Request, p *api.ContainerStartParams) {
+		p.Name = q.Path()
 		p.DetachKeys = q.String("detachKeys", "")
 		p.Body = bind.Body[models.HostConfig](q, false)
-		p.Name = q.Path()
 	}
 	return bind.Empty(204, parse, engine.ContainerStart)
 }
@@ -261,8 +261,8 @@ func ContainerWait(engine api.API) bind.Handler {
 // PutContainerArchive binds PUT /containers/{name}/archive.
 func PutContainerArchive(engine api.API) bind.Handler {
 	parse := func(q *bind.Request, p *api.PutContainerArchiveParams) {
-		p.Body = q.Archive()
 		p.Name = q.Path()
+		p.Body = q.Archive()
 		p.NoOverwriteDirNonDir = q.Bool("noOverwriteDirNonDir", false)
 		p.Path = q.Required("path")
 	}

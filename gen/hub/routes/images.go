@@ -60,8 +60,8 @@ func ImageCreate(engine api.API) bind.Handler {
 // ImageDelete binds DELETE /images/{name}.
 func ImageDelete(engine api.API) bind.Handler {
 	parse := func(q *bind.Request, p *api.ImageDeleteParams) {
-		p.Force = q.Bool("force", false)
 		p.Name = q.Path()
+		p.Force = q.Bool("force", false)
 		p.Noprune = q.Bool("noprune", false)
 	}
 	return bind.JSON(200, parse, engine.ImageDelete)
@@ -97,9 +97,9 @@ func ImageList(engine api.API) bind.Handler {
 // ImagePush binds POST /images/{name}/push.
 func ImagePush(engine api.API) bind.Handler {
 	parse := func(q *bind.Request, p *api.ImagePushParams) {
+		p.Name = q.Path()
 		p.XRegistryAuth = q.Header("X-Registry-Auth")
 		p.Body = bind.Body[models.AuthConfig](q, false)
-		p.Name = q.Path()
 		p.Tag = q.String("tag", "")
 	}
 	return bind.Stream(bind.Kind{ContentType: "application/json", Status: 200, Progress: true}, parse, engine.ImagePush)
@@ -118,8 +118,8 @@ func ImageSearch(engine api.API) bind.Handler {
 func ImageTag(engine api.API) bind.Handler {
 	parse := func(q *bind.Request, p *api.ImageTagParams) {
 		q.Form()
-		p.Force = q.Bool("force", false)
 		p.Name = q.Path()
+		p.Force = q.Bool("force", false)
 		p.Repo = q.String("repo", "")
 		p.Tag = q.String("tag", "")
 	}

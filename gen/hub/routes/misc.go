@@ -14,8 +14,8 @@ import (
 // ContainerExec binds POST /containers/{name}/exec.
 func ContainerExec(engine api.API) bind.Handler {
 	parse := func(q *bind.Request, p *api.ContainerExecParams) {
-		p.Body = bind.Body[models.ExecConfig](q, true)
 		p.Name = q.Path()
+		p.Body = bind.Body[models.ExecConfig](q, true)
 	}
 	return bind.JSON(201, parse, engine.ContainerExec)
 }
@@ -32,8 +32,8 @@ func ExecInspect(engine api.API) bind.Handler {
 func ExecResize(engine api.API) bind.Handler {
 	parse := func(q *bind.Request, p *api.ExecResizeParams) {
 		q.Form()
-		p.H = q.RequiredInt("h")
 		p.ID = q.Path()
+		p.H = q.RequiredInt("h")
 		p.W = q.RequiredInt("w")
 	}
 	return bind.Empty(201, parse, engine.ExecResize)
@@ -42,10 +42,10 @@ func ExecResize(engine api.API) bind.Handler {
 // ExecStart binds POST /exec/{id}/start.
 func ExecStart(engine api.API) bind.Handler {
 	parse := func(q *bind.Request, p *api.ExecStartParams) {
+		p.ID = q.Path()
 		p.Connection = q.Header("Connection")
 		p.Upgrade = q.Header("Upgrade")
 		p.Body = bind.Body[models.ExecStartConfig](q, true)
-		p.ID = q.Path()
 	}
 	return bind.Raw(parse, engine.ExecStart)
 }

@@ -14,8 +14,8 @@ import (
 // NetworkConnect binds POST /networks/{id}/connect.
 func NetworkConnect(engine api.API) bind.Handler {
 	parse := func(q *bind.Request, p *api.NetworkConnectParams) {
-		p.Body = bind.Body[models.NetworkConnectRequest](q, true)
 		p.ID = q.Path()
+		p.Body = bind.Body[models.NetworkConnectRequest](q, true)
 	}
 	return bind.Empty(200, parse, engine.NetworkConnect)
 }
@@ -39,8 +39,8 @@ func NetworkDelete(engine api.API) bind.Handler {
 // NetworkDisconnect binds POST /networks/{id}/disconnect.
 func NetworkDisconnect(engine api.API) bind.Handler {
 	parse := func(q *bind.Request, p *api.NetworkDisconnectParams) {
-		p.Body = bind.Body[models.NetworkDisconnectRequest](q, true)
 		p.ID = q.Path()
+		p.Body = bind.Body[models.NetworkDisconnectRequest](q, true)
 	}
 	return bind.Empty(200, parse, engine.NetworkDisconnect)
 }

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/seed-50ced230/berth/impl/fault"
 )
@@ -19,6 +20,9 @@ import (
 // clients send is the configuration of a container with its environment, some
 // 100 KiB; archives are streamed and have no bound.
 const bodyLimit = 4 << 20
+
+// bodyTimeout bounds how long a client may take to send such a body.
+const bodyTimeout = time.Minute
 
 // Request reads the parameters of one request. The first fault is kept and
 // given by Err; what is read after it has no meaning.
@@ -90,6 +94,11 @@ func (q *Request) read() ([]byte, error) {
 	if q.r.Body == nil {
 		return nil, nil
 	}
+	// A client must not hold a handler for ever with half a body. A writer
+	// without deadlines (a test's recorder) has no such client.
+	control := http.NewResponseController(q.w)
+	_ = control.SetReadDeadline(time.Now().Add(bodyTimeout))
+	defer func() { _ = control.SetReadDeadline(time.Time{}) }()
 	body, err := io.ReadAll(http.MaxBytesReader(q.w, q.r.Body, bodyLimit))
 	if err != nil {
 		if _, large := err.(*http.MaxBytesError); large {

@@ -13,6 +13,7 @@ import (
 	"io"
 	"math/big"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"os/user"
@@ -69,7 +70,7 @@ func TestUnix(t *testing.T) {
 		_ = conn.Close()
 	}
 	// A daemon that was killed leaves its file.
-	l.(*net.UnixListener).SetUnlinkOnClose(false)
+	l.(mendingListener).Listener.(*net.UnixListener).SetUnlinkOnClose(false)
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -91,6 +92,43 @@ func TestUnix(t *testing.T) {
 	}
 	if _, err := os.Stat(path); err != nil {
 		t.Errorf("the plain file was touched: %v", err)
+	}
+}
+
+// TestOldHost sends what clients of Docker 1.9 and older send.
+func TestOldHost(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "d.sock")
+	l, err := open1(t, "unix://"+path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		fmt.Fprintf(w, "%s %s %s %v", r.Host, r.URL.Path, body, err)
+	})}
+	t.Cleanup(func() { _ = server.Close() })
+	go func() { _ = server.Serve(l) }() // ends with Close
+	for _, test := range []struct{ name, request, want string }{
+		{"path", "POST /v1.21/x HTTP/1.1\r\nHost: /var/run/docker.sock\r\nContent-Length: 2\r\n\r\nok", "localhost /v1.21/x ok <nil>"},
+		{"long path", "GET /y HTTP/1.1\r\nHost: /" + strings.Repeat("p", 100) + "\r\n\r\n", "localhost /y  <nil>"},
+		{"name", "GET /z HTTP/1.1\r\nHost: d\r\nConnection: close\r\n\r\n", "d /z  <nil>"},
+		{"empty", "GET /z HTTP/1.1\r\nHost:\r\nConnection: close\r\n\r\n", " /z  <nil>"},
+		{"other header with a path", "GET /z HTTP/1.1\r\nHost: d\r\nX: /p\r\nConnection: close\r\n\r\n", "d /z  <nil>"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			conn, err := net.Dial("unix", path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			if _, err := io.WriteString(conn, test.request); err != nil {
+				t.Fatal(err)
+			}
+			answer, err := io.ReadAll(conn)
+			if err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 200") || !strings.HasSuffix(string(answer), test.want) {
+				t.Errorf("%q %v, wanted %q", answer, err, test.want)
+			}
+		})
 	}
 }
 

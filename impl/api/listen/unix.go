@@ -56,7 +56,7 @@ func openUnix(ctx context.Context, path, group string) (net.Listener, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("set the owner and mode of the socket: %w", err), l.Close())
 	}
-	return l, nil
+	return mendingListener{l}, nil
 }
 
 // removeStale removes a socket file on which nobody listens.

@@ -62,10 +62,10 @@ ContainerRenameParams contains all the parameters to send to the API endpoint
 */
 type ContainerRenameParams struct {
 
-	// Name.
+	// ID.
 	//
 	// The container's id, an unambiguous beginning of it, or its name.
-	PathName string
+	ID string
 
 	// Name.
 	//
@@ -129,15 +129,15 @@ func (o *ContainerRenameParams) SetHTTPClient(client *http.Client) {
 	o.HTTPClient = client
 }
 
-// WithPathName adds the name to the container rename params.
-func (o *ContainerRenameParams) WithPathName(name string) *ContainerRenameParams {
-	o.SetPathName(name)
+// WithID adds the id to the container rename params.
+func (o *ContainerRenameParams) WithID(id string) *ContainerRenameParams {
+	o.SetID(id)
 	return o
 }
 
-// SetPathName adds the name to the container rename params.
-func (o *ContainerRenameParams) SetPathName(name string) {
-	o.PathName = name
+// SetID adds the id to the container rename params.
+func (o *ContainerRenameParams) SetID(id string) {
+	o.ID = id
 }
 
 // WithNewName adds the name to the container rename params.
@@ -158,8 +158,8 @@ func (o *ContainerRenameParams) WriteToRequest(r runtime.ClientRequest, reg strf
 	}
 	var res []error
 
-	// path param name
-	if err := r.SetPathParam("name", o.PathName); err != nil {
+	// path param id
+	if err := r.SetPathParam("id", o.ID); err != nil {
 		return err
 	}
 

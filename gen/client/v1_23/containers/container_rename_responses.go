@@ -51,7 +51,7 @@ func (o *ContainerRenameReader) ReadResponse(response runtime.ClientResponse, co
 		}
 		return nil, result
 	default:
-		return nil, runtime.NewAPIError("[POST /containers/{name}/rename] ContainerRename", response, response.Code())
+		return nil, runtime.NewAPIError("[POST /containers/{id}/rename] ContainerRename", response, response.Code())
 	}
 }
 
@@ -97,11 +97,11 @@ func (o *ContainerRenameNoContent) Code() int {
 }
 
 func (o *ContainerRenameNoContent) Error() string {
-	return fmt.Sprintf("[POST /containers/{name}/rename][%d] containerRenameNoContent", 204)
+	return fmt.Sprintf("[POST /containers/{id}/rename][%d] containerRenameNoContent", 204)
 }
 
 func (o *ContainerRenameNoContent) String() string {
-	return fmt.Sprintf("[POST /containers/{name}/rename][%d] containerRenameNoContent", 204)
+	return fmt.Sprintf("[POST /containers/{id}/rename][%d] containerRenameNoContent", 204)
 }
 
 func (o *ContainerRenameNoContent) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
@@ -153,12 +153,12 @@ func (o *ContainerRenameBadRequest) Code() int {
 
 func (o *ContainerRenameBadRequest) Error() string {
 	payload, _ := json.Marshal(o.Payload)
-	return fmt.Sprintf("[POST /containers/{name}/rename][%d] containerRenameBadRequest %s", 400, payload)
+	return fmt.Sprintf("[POST /containers/{id}/rename][%d] containerRenameBadRequest %s", 400, payload)
 }
 
 func (o *ContainerRenameBadRequest) String() string {
 	payload, _ := json.Marshal(o.Payload)
-	return fmt.Sprintf("[POST /containers/{name}/rename][%d] containerRenameBadRequest %s", 400, payload)
+	return fmt.Sprintf("[POST /containers/{id}/rename][%d] containerRenameBadRequest %s", 400, payload)
 }
 
 func (o *ContainerRenameBadRequest) GetPayload() string {
@@ -219,12 +219,12 @@ func (o *ContainerRenameNotFound) Code() int {
 
 func (o *ContainerRenameNotFound) Error() string {
 	payload, _ := json.Marshal(o.Payload)
-	return fmt.Sprintf("[POST /containers/{name}/rename][%d] containerRenameNotFound %s", 404, payload)
+	return fmt.Sprintf("[POST /containers/{id}/rename][%d] containerRenameNotFound %s", 404, payload)
 }
 
 func (o *ContainerRenameNotFound) String() string {
 	payload, _ := json.Marshal(o.Payload)
-	return fmt.Sprintf("[POST /containers/{name}/rename][%d] containerRenameNotFound %s", 404, payload)
+	return fmt.Sprintf("[POST /containers/{id}/rename][%d] containerRenameNotFound %s", 404, payload)
 }
 
 func (o *ContainerRenameNotFound) GetPayload() string {
@@ -285,12 +285,12 @@ func (o *ContainerRenameConflict) Code() int {
 
 func (o *ContainerRenameConflict) Error() string {
 	payload, _ := json.Marshal(o.Payload)
-	return fmt.Sprintf("[POST /containers/{name}/rename][%d] containerRenameConflict %s", 409, payload)
+	return fmt.Sprintf("[POST /containers/{id}/rename][%d] containerRenameConflict %s", 409, payload)
 }
 
 func (o *ContainerRenameConflict) String() string {
 	payload, _ := json.Marshal(o.Payload)
-	return fmt.Sprintf("[POST /containers/{name}/rename][%d] containerRenameConflict %s", 409, payload)
+	return fmt.Sprintf("[POST /containers/{id}/rename][%d] containerRenameConflict %s", 409, payload)
 }
 
 func (o *ContainerRenameConflict) GetPayload() string {
@@ -351,12 +351,12 @@ func (o *ContainerRenameInternalServerError) Code() int {
 
 func (o *ContainerRenameInternalServerError) Error() string {
 	payload, _ := json.Marshal(o.Payload)
-	return fmt.Sprintf("[POST /containers/{name}/rename][%d] containerRenameInternalServerError %s", 500, payload)
+	return fmt.Sprintf("[POST /containers/{id}/rename][%d] containerRenameInternalServerError %s", 500, payload)
 }
 
 func (o *ContainerRenameInternalServerError) String() string {
 	payload, _ := json.Marshal(o.Payload)
-	return fmt.Sprintf("[POST /containers/{name}/rename][%d] containerRenameInternalServerError %s", 500, payload)
+	return fmt.Sprintf("[POST /containers/{id}/rename][%d] containerRenameInternalServerError %s", 500, payload)
 }
 
 func (o *ContainerRenameInternalServerError) GetPayload() string {

@@ -1082,7 +1082,7 @@ func (a *Client) ContainerRenameContext(ctx context.Context, params *ContainerRe
 	op := &runtime.ClientOperation{
 		ID:                 "ContainerRename",
 		Method:             "POST",
-		PathPattern:        "/containers/{name}/rename",
+		PathPattern:        "/containers/{id}/rename",
 		ProducesMediaTypes: []string{"application/json"},
 		ConsumesMediaTypes: []string{"application/json"},
 		Schemes:            []string{"http", "https"},
