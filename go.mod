@@ -4,6 +4,10 @@ go 1.26.6
 
 require (
 	berth.invalid/libseccomp-golang v0.12.0
+	github.com/moby/sys/mountinfo v0.7.3 // what is mounted, when it is unmounted
+)
+
+require (
 	cyphar.com/go-pathrs v0.2.6 // indirect
 	github.com/Masterminds/semver/v3 v3.4.0 // indirect
 	github.com/Microsoft/go-winio v0.6.3-0.20251027160822-ad3df93bed29 // indirect
@@ -62,9 +66,11 @@ require (
 	github.com/mattn/go-isatty v0.0.17 // indirect
 	github.com/mdlayher/netlink v1.7.3-0.20250113171957-fbb4dce95f42 // indirect; hears when another program changes the nftables rules
 	github.com/mdlayher/socket v0.6.0 // indirect
+	github.com/moby/go-archive v0.3.3 // indirect; changes between directories, and tar archives, as Docker makes them
+	github.com/moby/patternmatcher v0.6.1 // indirect
 	github.com/moby/profiles/seccomp v0.2.3 // indirect; Docker's default seccomp profile
 	github.com/moby/sys/capability v0.5.0 // indirect; which capabilities the host has to give
-	github.com/moby/sys/mountinfo v0.7.3 // what is mounted, when it is unmounted
+	github.com/moby/sys/sequential v0.7.0 // indirect
 	github.com/moby/sys/user v0.5.0 // indirect; users and groups of a container's own /etc/passwd
 	github.com/moby/sys/userns v0.2.1 // indirect
 	github.com/mrunalp/fileutils v0.5.1 // indirect
@@ -94,11 +100,11 @@ require (
 	go.yaml.in/yaml/v3 v3.0.5 // indirect; YAML of examples and reports
 	golang.org/x/mod v0.41.0 // indirect
 	golang.org/x/net v0.62.0 // indirect
-	golang.org/x/sync v0.24.0 // indirect
+	golang.org/x/sync v0.24.0 // indirect; groups and semaphores of goroutines
 	golang.org/x/sys v0.49.0 // indirect; system calls that the standard library lacks
 	golang.org/x/text v0.43.0 // indirect
 	golang.org/x/tools v0.51.0 // indirect
-	oras.land/oras-go/v2 v2.6.4 // indirect
+	oras.land/oras-go/v2 v2.6.4 // indirect; the registry protocol: pull, push, resume, verify
 )
 
 replace berth.invalid/libseccomp-golang => github.com/seccomp/libseccomp-golang v0.12.0
