@@ -56,11 +56,9 @@ func (m *Manager) cutFlows(s *Sandbox) {
 
 // endFlows makes the kernel forget the UDP flows to a container's published
 // ports, before another container gets its address.
-func (m *Manager) endFlows(s *Sandbox) {
-	if ports := s.udpPorts(); len(ports) > 0 {
-		if err := m.flows.cut(flowsOf(s.Endpoints[0].IPv4.Addr())); err != nil {
-			m.log.Warn("flows to a released container stay", "container", s.ContainerID, "err", err)
-		}
+func (m *Manager) endFlows(containerID string, addr netip.Addr) {
+	if err := m.flows.cut(flowsOf(addr)); err != nil {
+		m.log.Warn("flows to a released container stay", "container", containerID, "err", err)
 	}
 }
 

@@ -75,6 +75,8 @@ type Manager struct {
 	unwatch func()
 	reap    *reaper
 	busy    keyedMutex // by container id
+	// changes is held while networks are made and removed.
+	changes sync.Mutex
 
 	mu        sync.Mutex // guards the maps, never held over kernel I/O
 	networks  map[string]*network
@@ -94,13 +96,13 @@ func Open(opts Options) (*Manager, error) {
 	if opts.Bridge == "" {
 		opts.Bridge = "berth0"
 	}
-	if len(opts.Bridge) > maxDeviceName {
-		return nil, fault.Invalid("bridge name %q is longer than %d bytes", opts.Bridge, maxDeviceName)
+	if !validDevice(opts.Bridge) {
+		return nil, fault.Invalid("invalid bridge name %q: not a device name of at most %d bytes", opts.Bridge, maxDeviceName)
 	}
 	if opts.MTU == 0 {
 		opts.MTU = 1500
 	}
-	if opts.MTU < 68 || opts.MTU > 65535 { // 68: RFC 791, section 3.2
+	if !validMTU(opts.MTU) {
 		return nil, fault.Invalid("invalid MTU %d", opts.MTU)
 	}
 	if !opts.HostIP.IsValid() {

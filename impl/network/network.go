@@ -51,6 +51,8 @@ type IPAMConfig struct {
 	IPRange      netip.Prefix
 	Gateway      netip.Addr
 	AuxAddresses map[string]netip.Addr
+	// Chosen is true when nobody gave the pool: the engine chose it.
+	Chosen bool
 }
 
 // Endpoint is one interface of a sandbox on one network. In the networks host

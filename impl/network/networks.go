@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -18,19 +19,30 @@ import (
 
 	"github.com/seed-50ced230/berth/impl/fault"
 	"github.com/seed-50ced230/berth/impl/network/bridge"
+	"github.com/seed-50ced230/berth/impl/network/firewall"
 	"github.com/seed-50ced230/berth/impl/network/ipam"
 )
 
-// network is a network at work. Its fields do not change after openNetworks.
+// network is a network at work.
 type network struct {
 	def definition
-	// The rest is of bridge networks.
-	bridge  *bridge.Bridge
-	device  string
+	// The rest is of bridge networks. bridge is nil where the device could not
+	// be made at the start.
+	bridge *bridge.Bridge
+	settings
 	pool    *ipam.Pool
-	gateway netip.Addr // what containers route to
-	isolate bool
-	masq    bool
+	gateway netip.Addr // what containers route to; zero in internal networks
+
+	users int // endpoints made or in the making; guarded by Manager.mu
+}
+
+// settings are what a bridge network's options say.
+type settings struct {
+	device     string
+	mtu        int
+	isolate    bool
+	masquerade bool
+	hostIP     netip.Addr // default address of published ports
 }
 
 // definition is what networks.json keeps of a network.
@@ -39,9 +51,12 @@ type definition struct {
 	Name    string    `json:"name"`
 	Driver  string    `json:"driver"`
 	Created time.Time `json:"created"`
-	// Address is the bridge's own with the subnet's length; chosen at the first
-	// start for the default network, unless configured.
-	Address netip.Prefix `json:"address,omitzero"`
+	// Address is the bridge's own with the subnet's length.
+	Address  netip.Prefix      `json:"address,omitzero"`
+	Internal bool              `json:"internal,omitempty"`
+	IPAM     IPAM              `json:"ipam,omitzero"`
+	Options  map[string]string `json:"options,omitempty"`
+	Labels   map[string]string `json:"labels,omitempty"`
 }
 
 // networksFile is networks.json.
@@ -52,60 +67,80 @@ type networksFile struct {
 
 const networksVersion = 1
 
+func (d definition) predefined() bool {
+	return d.Name == NameBridge || d.Name == NameHost || d.Name == NameNone
+}
+
 // openNetworks loads the definitions, completes the predefined ones and brings
-// the default network's bridge up.
+// the bridges up.
 func (m *Manager) openNetworks() error {
-	path := filepath.Join(m.opts.Root, "networks.json")
 	var file networksFile
-	if err := readJSON(path, &file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := readJSON(m.networksPath(), &file); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	if file.Version > networksVersion {
-		return fmt.Errorf("%s has version %d; this engine knows %d", path, file.Version, networksVersion)
+		return fmt.Errorf("%s has version %d; this engine knows %d", m.networksPath(), file.Version, networksVersion)
 	}
-	defs := make(map[string]definition)
+	names := make(map[string]bool)
 	for _, d := range file.Networks {
-		defs[d.Name] = d
+		m.networks[d.ID] = &network{def: d}
+		names[d.Name] = true
 	}
 	for name, driver := range map[string]string{NameBridge: "bridge", NameHost: "host", NameNone: "null"} {
-		d, ok := defs[name]
-		if !ok {
-			d = definition{ID: newID(), Name: name, Driver: driver, Created: time.Now().UTC()}
+		if !names[name] {
+			d := definition{ID: newID(), Name: name, Driver: driver, Created: time.Now().UTC()}
+			m.networks[d.ID] = &network{def: d}
 		}
-		n := &network{def: d}
-		if name == NameBridge {
-			if err := m.openBridge(n); err != nil {
+	}
+	for _, n := range m.networks {
+		switch {
+		case n.def.Name == NameBridge:
+			if err := m.openDefault(n); err != nil {
 				return err
 			}
+		case n.def.Driver == "bridge":
+			// The others, and the engine, work without this one.
+			if err := m.openUserDefined(n); err != nil {
+				m.log.Error("network cannot be used", "network", n.def.Name, "err", err)
+			}
 		}
-		defs[name] = n.def
-		m.networks[d.ID] = n
 	}
-	old := file
-	file = networksFile{Version: networksVersion}
-	for _, name := range sortedKeys(defs) {
-		file.Networks = append(file.Networks, defs[name])
+	return m.saveNetworks()
+}
+
+func (m *Manager) networksPath() string { return filepath.Join(m.opts.Root, "networks.json") }
+
+// saveNetworks writes networks.json unless it says the same already. Open and
+// the holder of m.changes call it.
+func (m *Manager) saveNetworks() error {
+	file := networksFile{Version: networksVersion}
+	m.mu.Lock()
+	for _, n := range m.networks {
+		file.Networks = append(file.Networks, n.def)
 	}
-	before, _ := json.Marshal(old)
-	after, err := json.Marshal(file)
+	m.mu.Unlock()
+	sort.Slice(file.Networks, func(i, j int) bool { return file.Networks[i].ID < file.Networks[j].ID })
+	text, err := json.Marshal(file)
 	if err != nil {
 		return fmt.Errorf("encode networks: %w", err)
 	}
-	if string(before) == string(after) {
+	if old, err := os.ReadFile(m.networksPath()); err == nil && string(old) == string(text) {
 		return nil
 	}
-	return writeFile(path, after, 0o600, true)
+	return writeFile(m.networksPath(), text, 0o600, true)
 }
 
-// openBridge settles the default network's address and brings its device up.
+// openDefault settles the default network's address and brings its device up.
 // The address is, in this order: the configured one, the one that the device
 // has, the one of the last start if still free, a free one.
-func (m *Manager) openBridge(n *network) error {
-	taken, err := bridge.Taken(m.opts.Bridge)
+func (m *Manager) openDefault(n *network) error {
+	n.settings = settings{device: m.opts.Bridge, mtu: m.opts.MTU, isolate: m.opts.DisableICC,
+		masquerade: !m.opts.DisableMasquerade, hostIP: m.opts.HostIP}
+	have, _, err := bridge.Address(n.device)
 	if err != nil {
 		return err
 	}
-	have, _, err := bridge.Address(m.opts.Bridge)
+	taken, err := bridge.Taken(n.device)
 	if err != nil {
 		return err
 	}
@@ -118,14 +153,12 @@ func (m *Manager) openBridge(n *network) error {
 	case have.IsValid():
 		n.def.Address = have
 	case !n.def.Address.IsValid() || overlaps(n.def.Address.Masked(), taken):
-		subnet, err := ipam.Choose(append(taken, hostNameservers()...))
+		subnet, err := ipam.Choose(slices.Concat(taken, hostNameservers(), m.ownSubnets(n)))
 		if err != nil {
 			return err
 		}
 		n.def.Address = netip.PrefixFrom(ipam.First(subnet), subnet.Bits())
 	}
-	n.device = m.opts.Bridge
-	n.isolate, n.masq = m.opts.DisableICC, !m.opts.DisableMasquerade
 	n.gateway = n.def.Address.Addr()
 	if n.pool, err = ipam.NewPool(n.def.Address.Masked(), m.opts.FixedCIDR); err != nil {
 		return err
@@ -139,8 +172,40 @@ func (m *Manager) openBridge(n *network) error {
 		}
 		n.gateway = gw
 	}
-	n.bridge, err = bridge.Ensure(bridge.Config{Device: n.device, Gateway: n.def.Address, MTU: m.opts.MTU, Isolate: n.isolate})
+	return n.up()
+}
+
+// up brings the network's device up.
+func (n *network) up() (err error) {
+	n.bridge, err = bridge.Ensure(bridge.Config{Device: n.device, Gateway: n.def.Address, MTU: n.mtu, Isolate: n.isolate})
 	return err
+}
+
+// ownSubnets are the subnets of the engine's other networks.
+func (m *Manager) ownSubnets(but *network) []netip.Prefix {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var list []netip.Prefix
+	for _, n := range m.networks {
+		if n != but && n.def.Address.IsValid() {
+			list = append(list, n.def.Address.Masked())
+		}
+	}
+	return list
+}
+
+// firewallNetworks are the networks as the nftables table has them.
+func (m *Manager) firewallNetworks() []firewall.Network {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var list []firewall.Network
+	for _, n := range m.networks {
+		if n.bridge != nil {
+			list = append(list, firewall.Network{Device: n.device, Subnet: n.def.Address.Masked(),
+				Masquerade: n.masquerade, Isolate: n.isolate, Internal: n.def.Internal})
+		}
+	}
+	return list
 }
 
 // Networks lists all networks, predefined ones included, by name.
@@ -195,22 +260,32 @@ func (m *Manager) find(nameOrID string) (*network, error) {
 func (m *Manager) snapshot(n *network) Network {
 	out := Network{
 		ID: n.def.ID, Name: n.def.Name, Driver: n.def.Driver, Scope: "local",
-		IPAM:       IPAM{Driver: "default", Config: []IPAMConfig{}},
-		Options:    map[string]string{},
-		Labels:     map[string]string{},
+		Internal:   n.def.Internal,
+		IPAM:       IPAM{Driver: "default", Options: maps.Clone(n.def.IPAM.Options), Config: slices.Clone(n.def.IPAM.Config)},
+		Options:    maps.Clone(n.def.Options),
+		Labels:     maps.Clone(n.def.Labels),
 		Created:    n.def.Created,
-		Predefined: true,
+		Predefined: n.def.predefined(),
 		Endpoints:  map[string]Endpoint{},
 	}
-	if n.bridge != nil {
+	if out.IPAM.Config == nil {
+		out.IPAM.Config = []IPAMConfig{}
+	}
+	if out.Options == nil {
+		out.Options = map[string]string{}
+	}
+	if out.Labels == nil {
+		out.Labels = map[string]string{}
+	}
+	if n.def.Name == NameBridge {
 		out.IPAM.Config = []IPAMConfig{m.defaultPool(n)}
 		out.Options = map[string]string{
-			"com.docker.network.bridge.default_bridge":       "true",
-			"com.docker.network.bridge.enable_icc":           strconv.FormatBool(!n.isolate),
-			"com.docker.network.bridge.enable_ip_masquerade": strconv.FormatBool(n.masq),
-			"com.docker.network.bridge.host_binding_ipv4":    m.opts.HostIP.String(),
-			"com.docker.network.bridge.name":                 n.device,
-			"com.docker.network.driver.mtu":                  strconv.Itoa(m.opts.MTU),
+			optionDefaultBridge: "true",
+			optionICC:           strconv.FormatBool(!n.isolate),
+			optionMasquerade:    strconv.FormatBool(n.masquerade),
+			optionHostIP:        n.hostIP.String(),
+			optionDevice:        n.device,
+			optionMTU:           strconv.Itoa(n.mtu),
 		}
 	}
 	for id, s := range m.sandboxes {
@@ -223,13 +298,18 @@ func (m *Manager) snapshot(n *network) Network {
 	return out
 }
 
-func overlaps(p netip.Prefix, others []netip.Prefix) bool {
-	for _, o := range others {
-		if p.Overlaps(o) {
-			return true
-		}
+// defaultPool is the default network's pool as engines of this API show it: the
+// gateway only where the operator chose it.
+func (m *Manager) defaultPool(n *network) IPAMConfig {
+	pool := IPAMConfig{Subnet: n.def.Address.Masked(), IPRange: m.opts.FixedCIDR}
+	if m.opts.BridgeIP.IsValid() {
+		pool.Gateway = n.def.Address.Addr()
 	}
-	return false
+	return pool
+}
+
+func overlaps(p netip.Prefix, others []netip.Prefix) bool {
+	return slices.ContainsFunc(others, p.Overlaps)
 }
 
 // hostNameservers gives the host's resolvers: a container could not reach one
@@ -253,23 +333,4 @@ func newID() string {
 	var b [32]byte
 	rand.Read(b[:]) // never fails (crypto/rand)
 	return hex.EncodeToString(b[:])
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range maps.Keys(m) {
-		keys = append(keys, k)
-	}
-	sort.Strings(keys)
-	return keys
-}
-
-// defaultPool is the default network's pool as engines of this API show it: the
-// gateway only where the operator chose it.
-func (m *Manager) defaultPool(n *network) IPAMConfig {
-	pool := IPAMConfig{Subnet: n.def.Address.Masked(), IPRange: m.opts.FixedCIDR}
-	if m.opts.BridgeIP.IsValid() {
-		pool.Gateway = n.def.Address.Addr()
-	}
-	return pool
 }

@@ -80,9 +80,13 @@ func (m *Manager) buildBridged(s *Sandbox, spec SandboxSpec, undo *undoStack) er
 	}
 	networks := make([]*network, len(wanted))
 	for i, w := range wanted {
-		n, err := m.bridgeNetwork(w.Network)
+		n, err := m.use(w.Network)
 		if err != nil {
 			return err
+		}
+		undo.push(func() error { m.unuse(n); return nil })
+		if s.on(n.def.ID) >= 0 {
+			return fault.Invalid("container is to be connected to network %s twice", n.def.Name)
 		}
 		networks[i] = n
 		e, err := m.place(n, w, "eth"+strconv.Itoa(i))
@@ -92,9 +96,13 @@ func (m *Manager) buildBridged(s *Sandbox, spec SandboxSpec, undo *undoStack) er
 		s.Endpoints = append(s.Endpoints, e)
 		// Until the kernel has seen the interface go, the address is not free;
 		// an interface that was never made is gone at once.
-		undo.push(func() error { m.reap.add(e.HostInterface, func() { n.pool.Give(e.IPv4.Addr()) }); return nil })
+		undo.push(func() error { m.rest(s, e, n); return nil })
 	}
-	if err := m.reserve(s, spec, undo); err != nil {
+	hostIP := m.opts.HostIP
+	if i := s.exit(); i >= 0 {
+		hostIP = networks[i].hostIP
+	}
+	if err := m.reserve(s, spec, hostIP, undo); err != nil {
 		return err
 	}
 	s.Key = m.netnsPath(s.ID)
@@ -110,7 +118,7 @@ func (m *Manager) buildBridged(s *Sandbox, spec SandboxSpec, undo *undoStack) er
 		}
 		for i, e := range s.Endpoints {
 			port := bridge.Port{HostName: e.HostInterface, Name: e.Interface, MAC: []byte(e.MAC), Address: e.IPv4}
-			if i == 0 {
+			if i == s.exit() {
 				port.Gateway = e.IPv4Gateway
 			}
 			if err := networks[i].bridge.Attach(host, port); err != nil {
@@ -131,20 +139,6 @@ func (m *Manager) buildBridged(s *Sandbox, spec SandboxSpec, undo *undoStack) er
 	return nil
 }
 
-// bridgeNetwork finds a network that can have endpoints.
-func (m *Manager) bridgeNetwork(nameOrID string) (*network, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	n, err := m.find(nameOrID)
-	if err != nil {
-		return nil, err
-	}
-	if n.bridge == nil {
-		return nil, fault.Invalid("container cannot be connected to network %s: it is a mode of its own", n.def.Name)
-	}
-	return n, nil
-}
-
 // place takes an endpoint's address.
 func (m *Manager) place(n *network, w EndpointSpec, name string) (Endpoint, error) {
 	e := Endpoint{NetworkID: n.def.ID, NetworkName: n.def.Name, EndpointID: newID(), Interface: name,
@@ -156,6 +150,9 @@ func (m *Manager) place(n *network, w EndpointSpec, name string) (Endpoint, erro
 	addr := w.IPv4
 	var err error
 	if addr.IsValid() {
+		if c := n.def.IPAM.Config; len(c) > 0 && c[0].Chosen {
+			return Endpoint{}, fault.Invalid("user specified IP address is supported only when connecting to networks with user configured subnets")
+		}
 		err = n.pool.TakeAddr(addr)
 	} else {
 		addr, err = n.pool.Take()
@@ -173,8 +170,8 @@ func (m *Manager) place(n *network, w EndpointSpec, name string) (Endpoint, erro
 	return e, nil
 }
 
-// reserve takes the host's ports.
-func (m *Manager) reserve(s *Sandbox, spec SandboxSpec, undo *undoStack) error {
+// reserve takes the host's ports, on hostIP where the spec says nothing.
+func (m *Manager) reserve(s *Sandbox, spec SandboxSpec, hostIP netip.Addr, undo *undoStack) error {
 	for _, p := range spec.Ports {
 		if p.Proto != TCP && p.Proto != UDP {
 			return fault.Invalid("invalid protocol %q of port %d", p.Proto, p.ContainerPort)
@@ -184,7 +181,7 @@ func (m *Manager) reserve(s *Sandbox, spec SandboxSpec, undo *undoStack) error {
 		}
 		ip := p.HostIP
 		if !ip.IsValid() {
-			ip = m.opts.HostIP
+			ip = hostIP
 		}
 		ip = ip.Unmap()
 		if !ip.Is4() {
@@ -268,12 +265,8 @@ func (m *Manager) release(containerID string) error {
 	}
 	for i, e := range s.Endpoints {
 		if n := networks[i]; n != nil && n.pool != nil {
-			m.reap.add(e.HostInterface, func() {
-				if i == 0 {
-					m.endFlows(s)
-				}
-				n.pool.Give(e.IPv4.Addr())
-			})
+			m.rest(s, e, n)
+			m.unuse(n)
 		}
 	}
 	m.mu.Lock()
@@ -288,10 +281,11 @@ func (m *Manager) netnsPath(sandboxID string) string {
 
 // forwards are the sandbox's ports as the nftables table has them.
 func (s *Sandbox) forwards() []firewall.Forward {
-	if len(s.Ports) == 0 {
+	exit := s.exit()
+	if len(s.Ports) == 0 || exit < 0 {
 		return nil
 	}
-	to := s.Endpoints[0].IPv4.Addr()
+	to := s.Endpoints[exit].IPv4.Addr()
 	list := make([]firewall.Forward, len(s.Ports))
 	for i, p := range s.Ports {
 		list[i] = firewall.Forward{Proto: string(p.Proto), Host: netip.AddrPortFrom(p.HostIP, p.HostPort),

@@ -37,7 +37,8 @@ type SandboxSpec struct {
 	// Endpoints are made in this order as eth0, eth1 …; only for ModeBridge,
 	// where none means one endpoint on the network "bridge".
 	Endpoints []EndpointSpec
-	// Ports are published on the first endpoint's address; only for ModeBridge.
+	// Ports are published on the address of the first endpoint whose network is
+	// not internal; only for ModeBridge.
 	Ports []PortSpec
 }
 

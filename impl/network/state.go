@@ -53,18 +53,11 @@ func (m *Manager) restore() error {
 	if err := m.load(); err != nil {
 		return err
 	}
-	var networks []firewall.Network
-	for _, n := range m.networks {
-		if n.bridge != nil {
-			networks = append(networks, firewall.Network{Device: n.device, Subnet: n.def.Address.Masked(),
-				Masquerade: n.masq, Isolate: n.isolate})
-		}
-	}
 	var forwards []firewall.Forward
 	for _, s := range m.sandboxes {
 		forwards = append(forwards, s.forwards()...)
 	}
-	if err := m.table.Install(networks, forwards); err != nil {
+	if err := m.table.Install(m.firewallNetworks(), forwards); err != nil {
 		return err
 	}
 	if err := m.sweep(); err != nil {
@@ -132,6 +125,7 @@ func (m *Manager) adopt(s *Sandbox) {
 		if n == nil || n.bridge == nil {
 			continue
 		}
+		n.users++
 		if err := n.pool.TakeAddr(e.IPv4.Addr()); err != nil {
 			log.Warn("running container has an address outside its network's pool", "address", e.IPv4, "err", err)
 		}

@@ -76,10 +76,28 @@ func (b *Bridge) Attach(host *Host, p Port) error {
 		}
 	}
 	if p.Gateway.IsValid() {
-		route := &netlink.Route{LinkIndex: index, Gw: p.Gateway.AsSlice()}
-		if err := inside.RouteAdd(route); err != nil {
-			return fmt.Errorf("set default route to %s: %w", p.Gateway, err)
-		}
+		return setRoute(inside, index, p.Gateway)
+	}
+	return nil
+}
+
+// Route gives an interface of the calling thread's namespace the default route.
+func Route(name string, gateway netip.Addr) error {
+	index, err := interfaceIndex(name)
+	if err != nil {
+		return fmt.Errorf("look up %s in namespace: %w", name, err)
+	}
+	inside, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return fmt.Errorf("open route socket in namespace: %w", err)
+	}
+	defer inside.Close()
+	return setRoute(inside, index, gateway)
+}
+
+func setRoute(inside *netlink.Handle, index int, gateway netip.Addr) error {
+	if err := inside.RouteReplace(&netlink.Route{LinkIndex: index, Gw: gateway.AsSlice()}); err != nil {
+		return fmt.Errorf("set default route to %s: %w", gateway, err)
 	}
 	return nil
 }

@@ -6,12 +6,13 @@
 //	map ports-any   proto . port          : address . port   published on every address
 //	map ports-addr  address . proto . port: address . port   published on one address
 //	set masquerade  subnets whose outgoing packets get the host's address
-//	map to, from, after  device : verdict                     one chain each per network
+//	map to, from, after, internal  device : verdict           one chain each per network
 //
 //	chain guard      prerouting  raw     from a bridge: nothing for or from 127.0.0.0/8
 //	chain publish    prerouting  dstnat  for a local address: look up ports-addr, ports-any
 //	chain publish-local  output  dstnat  the same for the host's own packets
-//	chain forward    forward     filter  to a bridge: replies, published, neighbours; else drop
+//	chain forward    forward     filter  from an internal bridge: to itself only;
+//	                                     to a bridge: replies, published, neighbours; else drop
 //	chain outbound   postrouting srcnat  masquerading
 //
 // So a published port costs one map element, and a packet costs a few hash
@@ -42,6 +43,8 @@ type Network struct {
 	Device     string
 	Subnet     netip.Prefix
 	Masquerade bool
+	// Internal keeps packets from leaving the network for any other.
+	Internal bool
 	// Isolate keeps the network's containers from each other but for published
 	// ports. Frames inside a bridge do not pass here: the bridge's ports must be
 	// isolated too.
@@ -144,6 +147,19 @@ func (t *Table) Install(networks []Network, forwards []Forward) error {
 	}
 	if err := t.rebuild(); err != nil {
 		return fault.Unavailable("cannot install the nftables table %s, which published ports and masquerading need (the kernel must have nf_tables, nft_fib, nft_nat, nft_masq and nft_ct): %w", t.table.Name, err)
+	}
+	return nil
+}
+
+// SetNetworks puts other networks in the place of Install's.
+func (t *Table) SetNetworks(networks []Network) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	old := t.networks
+	t.networks = slices.Clone(networks)
+	if err := t.rebuild(); err != nil {
+		t.networks = old
+		return fmt.Errorf("change networks of nftables table %s: %w", t.table.Name, err)
 	}
 	return nil
 }

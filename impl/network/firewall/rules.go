@@ -31,7 +31,8 @@ func (t *Table) rules(conn *nftables.Conn, networks []Network) error {
 	to, from, after := devices("to"), devices("from"), devices("after")
 	masquerade := &nftables.Set{Table: t.table, Name: "masquerade", Interval: true,
 		KeyType: nftables.TypeIPAddr, KeyByteOrder: binaryutil.BigEndian}
-	for _, set := range []*nftables.Set{t.portsAny, t.portsAddr, to, from, after, masquerade} {
+	internal := devices("internal")
+	for _, set := range []*nftables.Set{t.portsAny, t.portsAddr, to, from, after, masquerade, internal} {
 		if err := conn.AddSet(set, nil); err != nil {
 			return err
 		}
@@ -48,12 +49,21 @@ func (t *Table) rules(conn *nftables.Conn, networks []Network) error {
 		t.rule(conn, chain, destinationLocal(), t.translate(t.portsAddr, true))
 		t.rule(conn, chain, destinationLocal(), t.translate(t.portsAny, false))
 	}
+	t.rule(conn, forward, byDevice(expr.MetaKeyIIFNAME, internal))
 	t.rule(conn, forward, byDevice(expr.MetaKeyOIFNAME, to))
 	t.rule(conn, outbound, byDevice(expr.MetaKeyOIFNAME, after))
 	t.rule(conn, outbound,
 		[]expr.Any{sourceAddress(), &expr.Lookup{SourceRegister: reg, SetName: masquerade.Name, SetID: masquerade.ID}, &expr.Masq{}})
 
 	for _, n := range networks {
+		if n.Internal {
+			inside := conn.AddChain(&nftables.Chain{Name: "inside-" + n.Device, Table: t.table})
+			t.rule(conn, inside, device(expr.CmpOpNeq, expr.MetaKeyOIFNAME, n.Device), verdict(expr.VerdictDrop))
+			if err := conn.SetAddElements(internal, []nftables.SetElement{{Key: deviceName(n.Device),
+				VerdictData: &expr.Verdict{Kind: expr.VerdictJump, Chain: inside.Name}}}); err != nil {
+				return err
+			}
+		}
 		if err := t.network(conn, n, to, from, after, masquerade); err != nil {
 			return err
 		}
@@ -80,10 +90,12 @@ func (t *Table) network(conn *nftables.Conn, n Network, to, from, after, masquer
 	if err != nil {
 		return err
 	}
-	t.rule(conn, toDevice, connection(expr.CtKeySTATE, expr.CtStateBitESTABLISHED|expr.CtStateBitRELATED), verdict(expr.VerdictAccept))
-	t.rule(conn, toDevice, connection(expr.CtKeySTATUS, ipsDstNAT), verdict(expr.VerdictAccept))
+	if !n.Internal {
+		t.rule(conn, toDevice, connection(expr.CtKeySTATE, expr.CtStateBitESTABLISHED|expr.CtStateBitRELATED), verdict(expr.VerdictAccept))
+		t.rule(conn, toDevice, connection(expr.CtKeySTATUS, ipsDstNAT), verdict(expr.VerdictAccept))
+	}
 	if !n.Isolate {
-		t.rule(conn, toDevice, device(expr.MetaKeyIIFNAME, n.Device), verdict(expr.VerdictAccept))
+		t.rule(conn, toDevice, device(expr.CmpOpEq, expr.MetaKeyIIFNAME, n.Device), verdict(expr.VerdictAccept))
 	}
 	t.rule(conn, toDevice, verdict(expr.VerdictDrop))
 
@@ -96,7 +108,7 @@ func (t *Table) network(conn *nftables.Conn, n Network, to, from, after, masquer
 	t.rule(conn, afterDevice, within(sourceAddress(), loopback), []expr.Any{&expr.Masq{}})
 	t.rule(conn, afterDevice, within(sourceAddress(), n.Subnet), connection(expr.CtKeySTATUS, ipsDstNAT), []expr.Any{&expr.Masq{}})
 
-	if n.Masquerade {
+	if n.Masquerade && !n.Internal {
 		first, last := n.Subnet.Masked().Addr(), lastAddr(n.Subnet)
 		elements := []nftables.SetElement{{Key: first.AsSlice()}}
 		if end := last.Next(); end.IsValid() {
@@ -127,11 +139,11 @@ func byDevice(key expr.MetaKey, m *nftables.Set) []expr.Any {
 	}
 }
 
-// device is "[io]ifname name".
-func device(key expr.MetaKey, name string) []expr.Any {
+// device is "[io]ifname op name".
+func device(op expr.CmpOp, key expr.MetaKey, name string) []expr.Any {
 	return []expr.Any{
 		&expr.Meta{Key: key, Register: reg},
-		&expr.Cmp{Op: expr.CmpOpEq, Register: reg, Data: deviceName(name)},
+		&expr.Cmp{Op: op, Register: reg, Data: deviceName(name)},
 	}
 }
 

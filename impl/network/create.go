@@ -1,0 +1,314 @@
+package network
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/seed-50ced230/berth/impl/fault"
+	"github.com/seed-50ced230/berth/impl/network/bridge"
+	"github.com/seed-50ced230/berth/impl/network/ipam"
+)
+
+// Options of the bridge driver (networks section, v1.21 and later).
+const (
+	optionDefaultBridge = "com.docker.network.bridge.default_bridge"
+	optionICC           = "com.docker.network.bridge.enable_icc"
+	optionMasquerade    = "com.docker.network.bridge.enable_ip_masquerade"
+	optionHostIP        = "com.docker.network.bridge.host_binding_ipv4"
+	optionDevice        = "com.docker.network.bridge.name"
+	optionMTU           = "com.docker.network.driver.mtu"
+)
+
+// devicePrefix begins the names of user-defined networks' bridges. It is not
+// Docker's "br-", whose devices are recognized by that (firewall.Table.Admit).
+const devicePrefix = "bb-"
+
+// CreateSpec asks for a user-defined network.
+type CreateSpec struct {
+	Name string
+	// Driver is "bridge"; empty and "default" mean the same.
+	Driver     string
+	Internal   bool
+	EnableIPv6 bool
+	// IPAM may have one IPv4 pool; without one a free subnet is chosen.
+	IPAM    IPAM
+	Options map[string]string
+	Labels  map[string]string
+}
+
+// CreateNetwork makes a network. Classes: InvalidArgument, Forbidden (the name
+// of a predefined network), NotFound (driver), Conflict (name or subnet taken),
+// Unimplemented (IPv6), Unavailable (no subnet left).
+func (m *Manager) CreateNetwork(ctx context.Context, spec CreateSpec) (Network, error) {
+	def, err := define(spec)
+	if err != nil {
+		return Network{}, err
+	}
+	m.changes.Lock()
+	defer m.changes.Unlock()
+	if err := ctx.Err(); err != nil {
+		return Network{}, err
+	}
+	m.mu.Lock()
+	for _, other := range m.networks {
+		if other.def.Name == def.Name {
+			m.mu.Unlock()
+			return Network{}, fault.Conflict("network with name %s already exists", def.Name)
+		}
+	}
+	m.mu.Unlock()
+	n := &network{def: def}
+	if err := m.chooseSubnet(n); err != nil {
+		return Network{}, err
+	}
+	set, err := n.def.settings(m.opts)
+	if err != nil {
+		return Network{}, err
+	}
+	if _, exists, err := bridge.Address(set.device); err != nil {
+		return Network{}, err
+	} else if exists {
+		return Network{}, fault.Conflict("bridge name %s is already in use", set.device)
+	}
+	if err := m.openUserDefined(n); err != nil {
+		return Network{}, errors.Join(err, bridge.Remove(set.device))
+	}
+	m.mu.Lock()
+	m.networks[n.def.ID] = n
+	m.mu.Unlock()
+	err = m.saveNetworks()
+	if err == nil {
+		err = m.table.SetNetworks(m.firewallNetworks())
+	}
+	if err != nil {
+		return Network{}, errors.Join(fmt.Errorf("create network %s: %w", def.Name, err), m.drop(n))
+	}
+	if err := m.table.Admit(); err != nil {
+		m.log.Error("another engine's firewall may drop packets of containers", "network", def.Name, "err", err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.snapshot(n), nil
+}
+
+// RemoveNetwork removes a user-defined network without endpoints. Classes:
+// NotFound, Forbidden (predefined; endpoints).
+func (m *Manager) RemoveNetwork(ctx context.Context, nameOrID string) (Network, error) {
+	m.changes.Lock()
+	defer m.changes.Unlock()
+	if err := ctx.Err(); err != nil {
+		return Network{}, err
+	}
+	m.mu.Lock()
+	n, err := m.find(nameOrID)
+	if err == nil && n.def.predefined() {
+		err = fault.Forbidden("%s is a pre-defined network and cannot be removed", n.def.Name)
+	}
+	if err == nil && n.users > 0 {
+		err = fault.Forbidden("network %s has active endpoints", n.def.Name)
+	}
+	if err != nil {
+		m.mu.Unlock()
+		return Network{}, err
+	}
+	was := m.snapshot(n)
+	delete(m.networks, n.def.ID) // from here on nobody finds it
+	m.mu.Unlock()
+	return was, m.drop(n)
+}
+
+// drop takes a network back from the kernel and the disk.
+func (m *Manager) drop(n *network) error {
+	m.mu.Lock()
+	delete(m.networks, n.def.ID)
+	m.mu.Unlock()
+	errs := []error{m.saveNetworks(), m.table.SetNetworks(m.firewallNetworks())}
+	if n.bridge != nil {
+		errs = append(errs, bridge.Remove(n.device))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("remove network %s: %w", n.def.Name, err)
+	}
+	return nil
+}
+
+// define checks a request as far as it can be checked alone.
+func define(spec CreateSpec) (definition, error) {
+	def := definition{ID: newID(), Name: spec.Name, Driver: "bridge", Created: time.Now().UTC(), Internal: spec.Internal,
+		IPAM: spec.IPAM, Options: maps.Clone(spec.Options), Labels: maps.Clone(spec.Labels)}
+	def.IPAM.Config = slices.Clone(spec.IPAM.Config)
+	switch {
+	case spec.Name == "":
+		return def, fault.Invalid("network name cannot be empty")
+	case def.predefined():
+		return def, fault.Forbidden("%s is a pre-defined network and cannot be created", spec.Name)
+	case spec.Driver == "host" || spec.Driver == "null":
+		return def, fault.Forbidden("only one instance of %q network is allowed", spec.Driver)
+	case spec.Driver != "" && spec.Driver != "default" && spec.Driver != "bridge":
+		return def, fault.NotFound("network plugin %q not found", spec.Driver)
+	case spec.IPAM.Driver != "" && spec.IPAM.Driver != "default":
+		return def, fault.NotFound("IPAM plugin %q not found", spec.IPAM.Driver)
+	case spec.EnableIPv6:
+		return def, fault.Unimplemented("IPv6 networks are not implemented")
+	case len(spec.IPAM.Config) > 1:
+		return def, fault.Invalid("the bridge driver has one IPv4 subnet per network")
+	}
+	if len(def.IPAM.Config) == 0 || !def.IPAM.Config[0].Subnet.IsValid() {
+		if len(def.IPAM.Config) == 1 {
+			c := def.IPAM.Config[0]
+			if c.Gateway.IsValid() || c.IPRange.IsValid() || len(c.AuxAddresses) > 0 {
+				return def, fault.Invalid("a gateway, an address range and auxiliary addresses need a subnet")
+			}
+		}
+		def.IPAM.Config = nil
+		return def, nil
+	}
+	c := def.IPAM.Config[0]
+	if !c.Subnet.Addr().Is4() {
+		return def, fault.Unimplemented("IPv6 networks are not implemented")
+	}
+	if c.Subnet.Bits() > 30 {
+		return def, fault.Invalid("subnet %s has no room for a gateway and a container", c.Subnet)
+	}
+	gateway := c.Gateway
+	if !gateway.IsValid() {
+		span := c.Subnet
+		if c.IPRange.IsValid() {
+			span = c.IPRange
+		}
+		gateway = ipam.First(span)
+		for slices.Contains(slices.Collect(maps.Values(c.AuxAddresses)), gateway) {
+			gateway = gateway.Next()
+		}
+	}
+	if !c.Subnet.Contains(gateway) {
+		return def, fault.Invalid("invalid gateway %s: not of subnet %s", gateway, c.Subnet)
+	}
+	def.Address = netip.PrefixFrom(gateway, c.Subnet.Bits())
+	_, err := def.newPool()
+	return def, err
+}
+
+// chooseSubnet completes a definition without a subnet and checks one with.
+func (m *Manager) chooseSubnet(n *network) error {
+	own := m.ownSubnets(n)
+	if n.def.Address.IsValid() {
+		if overlaps(n.def.Address.Masked(), own) {
+			return fault.Conflict("Pool overlaps with other one on this address space")
+		}
+		return nil
+	}
+	taken, err := bridge.Taken("")
+	if err != nil {
+		return err
+	}
+	subnet, err := ipam.Choose(slices.Concat(taken, own, hostNameservers()))
+	if err != nil {
+		return err
+	}
+	n.def.Address = netip.PrefixFrom(ipam.First(subnet), subnet.Bits())
+	n.def.IPAM.Config = []IPAMConfig{{Subnet: subnet, Gateway: n.def.Address.Addr(), Chosen: true}}
+	return nil
+}
+
+// openUserDefined brings a defined network up.
+func (m *Manager) openUserDefined(n *network) (err error) {
+	if n.settings, err = n.def.settings(m.opts); err != nil {
+		return err
+	}
+	if n.pool, err = n.def.newPool(); err != nil {
+		return err
+	}
+	if !n.def.Internal {
+		n.gateway = n.def.Address.Addr()
+	}
+	return n.up()
+}
+
+// newPool makes the pool of a definition with what containers cannot have.
+func (d definition) newPool() (*ipam.Pool, error) {
+	var c IPAMConfig
+	if len(d.IPAM.Config) > 0 {
+		c = d.IPAM.Config[0]
+	}
+	pool, err := ipam.NewPool(d.Address.Masked(), c.IPRange)
+	if err != nil {
+		return nil, err
+	}
+	if err := pool.TakeAddr(d.Address.Addr()); err != nil {
+		return nil, fault.Invalid("invalid gateway %s of subnet %s: %w", d.Address.Addr(), d.Address.Masked(), err)
+	}
+	for name, a := range c.AuxAddresses {
+		if err := pool.TakeAddr(a); err != nil {
+			return nil, fault.Invalid("invalid auxiliary address %s of %s: %w", a, name, err)
+		}
+	}
+	return pool, nil
+}
+
+// settings reads the options of a user-defined network.
+func (d definition) settings(daemon Options) (settings, error) {
+	s := settings{device: devicePrefix + d.ID[:maxDeviceName-len(devicePrefix)], mtu: daemon.MTU, masquerade: true, hostIP: daemon.HostIP}
+	flag := func(key string, set func(bool)) error {
+		text, ok := d.Options[key]
+		if !ok {
+			return nil
+		}
+		v, err := strconv.ParseBool(text)
+		if err != nil {
+			return fault.Invalid("invalid value %q of option %s", text, key)
+		}
+		set(v)
+		return nil
+	}
+	if err := errors.Join(
+		flag(optionICC, func(v bool) { s.isolate = !v }),
+		flag(optionMasquerade, func(v bool) { s.masquerade = v }),
+	); err != nil {
+		return s, err
+	}
+	if name := d.Options[optionDevice]; name != "" {
+		if !validDevice(name) {
+			return s, fault.Invalid("invalid value %q of option %s", name, optionDevice)
+		}
+		s.device = name
+	}
+	if text := d.Options[optionMTU]; text != "" {
+		mtu, err := strconv.Atoi(text)
+		if err != nil || !validMTU(mtu) {
+			return s, fault.Invalid("invalid value %q of option %s", text, optionMTU)
+		}
+		s.mtu = mtu
+	}
+	if text := d.Options[optionHostIP]; text != "" {
+		a, err := netip.ParseAddr(text)
+		if err != nil || !a.Is4() {
+			return s, fault.Invalid("invalid value %q of option %s", text, optionHostIP)
+		}
+		s.hostIP = a
+	}
+	return s, nil
+}
+
+// validMTU tells whether IPv4 works with it (RFC 791, section 3.2).
+func validMTU(mtu int) bool { return mtu >= 68 && mtu <= 65535 }
+
+// validDevice tells whether the kernel takes it as a device's name
+// (net/core/dev.c, dev_valid_name) and it is no pattern of ours.
+func validDevice(name string) bool {
+	if name == "" || len(name) > maxDeviceName || name == "." || name == ".." {
+		return false
+	}
+	for _, r := range name {
+		if r <= ' ' || r >= 0x7f || r == '/' || r == ':' || r == '%' || r == '+' || r == '*' {
+			return false
+		}
+	}
+	return true
+}
