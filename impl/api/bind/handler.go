@@ -143,17 +143,30 @@ func Raw[P any](fill Parse[P], call func(context.Context, *P, http.ResponseWrite
 
 // writeJSON answers with one JSON value and a newline.
 func writeJSON(w http.ResponseWriter, status int, v any) error {
-	body, err := json.Marshal(v)
-	if err != nil {
+	// The encoder writes once, out of a buffer of its own, and only if all of
+	// v can be written: until then another answer is possible, and no copy is made.
+	body := &headedWriter{w: w, status: status}
+	err := json.NewEncoder(body).Encode(v)
+	if err != nil && !body.begun {
 		return fault.Internal("The answer cannot be written as JSON: %w", err)
 	}
-	body = append(body, '\n')
-	h := w.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	w.WriteHeader(status)
-	_, err = w.Write(body)
 	return told(err)
+}
+
+// headedWriter sends status and headers before the first and only write.
+type headedWriter struct {
+	w      http.ResponseWriter
+	status int
+	begun  bool
+}
+
+func (b *headedWriter) Write(p []byte) (int, error) {
+	b.begun = true
+	h := b.w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(p)))
+	b.w.WriteHeader(b.status)
+	return b.w.Write(p)
 }
 
 func told(err error) error {
