@@ -46,7 +46,8 @@ var rooms = []struct {
 
 // neighbours are the imports between rooms of one storey that are meant.
 var neighbours = map[string]string{
-	"impl/build": "impl/image", // a build makes images
+	"impl/build":       "impl/image", // a build makes images
+	"impl/containerfs": "impl/image", // a container's tree lies on its image's layers
 }
 
 // room returns the room of a package, "impl/image" for impl/image/layer, and

@@ -84,7 +84,7 @@ require (
 	github.com/opencontainers/runtime-spec v1.3.0 // indirect; types that libcontainer takes (hooks, devices, resources)
 	github.com/opencontainers/selinux v1.15.1 // indirect
 	github.com/russross/blackfriday/v2 v2.1.0 // indirect
-	github.com/seccomp/libseccomp-golang v0.12.0 // indirect
+	github.com/seccomp/libseccomp-golang v0.12.0 // indirect; compiles seccomp filters; impl/runtime/libseccomp stands in for it and keeps what it compiled
 	github.com/sirupsen/logrus v1.10.2 // indirect; libcontainer logs with it; the shim silences it
 	github.com/spf13/pflag v1.0.10 // indirect; flags in the form that dockerd has them (-H, --host)
 	github.com/urfave/cli v1.22.17 // indirect
