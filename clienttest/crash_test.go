@@ -33,6 +33,14 @@ func startOwn(t *testing.T, bridge, cidr string) *ownEngine {
 	}
 	e := &ownEngine{Daemon: d, t: t, place: census.Place{Dir: dir, Bridge: bridge, Cgroup: "/" + bridge, Depth: 4}}
 	t.Cleanup(func() {
+		if *keep {
+			return
+		}
+		if err := remains(dir, bridge).Remove(); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(func() {
 		if err := e.Stop(30 * time.Second); err != nil {
 			t.Error(err)
 		}
@@ -44,10 +52,10 @@ func startOwn(t *testing.T, bridge, cidr string) *ownEngine {
 		t.Fatal(err)
 	}
 	// What is made once and kept, such as the first container's cache, is no leak.
-	d := newDocker(t, e.Host(), "1.23")
-	d.run("run", "-d", "--name", "first", "-p", "8080", "-v", "/anonymous", "busybox", "sleep", "1000")
-	d.run("exec", "first", "true")
-	d.run("rm", "-f", "-v", "first")
+	cli := newDocker(t, e.Host(), "1.23")
+	cli.run("run", "-d", "--name", "first", "-p", "8080", "-v", "/anonymous", "busybox", "sleep", "1000")
+	cli.run("exec", "first", "true")
+	cli.run("rm", "-f", "-v", "first")
 	return e
 }
 

@@ -69,7 +69,7 @@ func run(m *testing.M) (code int, err error) {
 			fmt.Fprintln(os.Stderr, "client tests: kept", scratch)
 			return
 		}
-		if e := daemon.Discard(scratch); e != nil && err == nil {
+		if e := os.RemoveAll(scratch); e != nil && err == nil {
 			code, err = 1, e
 		}
 	}()
@@ -80,6 +80,15 @@ func run(m *testing.M) (code int, err error) {
 			return 1, err
 		}
 		engine = d.Host()
+		defer func() {
+			if *keep {
+				return
+			}
+			if e := remains(filepath.Join(scratch, "shared"), "berthtest0").Remove(); e != nil {
+				code = 1
+				fmt.Fprintln(os.Stderr, "client tests:", e)
+			}
+		}()
 		defer func() {
 			if e := d.Stop(30 * time.Second); e != nil {
 				code = 1
@@ -133,6 +142,11 @@ func startBerth(dir, bridge, cidr string) (*daemon.Daemon, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	return daemon.Start(ctx, command)
+}
+
+// remains are what startBerth's daemon leaves.
+func remains(dir, bridge string) daemon.Remains {
+	return daemon.Remains{Dir: dir, Bridge: bridge, Cgroup: "/" + bridge}
 }
 
 // healthy looks for what a daemon's log must not hold.

@@ -14,9 +14,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -194,32 +192,4 @@ func Tail(path string, n int64) string {
 	}
 	b, _ := io.ReadAll(f)
 	return string(bytes.TrimSpace(b))
-}
-
-// unmount detaches every mount below dir, the innermost first.
-func unmount(dir string) error {
-	table, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
-		return err
-	}
-	var all []error
-	lines := strings.Split(strings.TrimSpace(string(table)), "\n")
-	for i := len(lines) - 1; i >= 0; i-- {
-		fields := strings.Fields(lines[i])
-		if len(fields) > 4 && strings.HasPrefix(fields[4], dir+"/") {
-			if err := syscall.Unmount(fields[4], syscall.MNT_DETACH); err != nil {
-				all = append(all, fmt.Errorf("unmount %s: %w", fields[4], err))
-			}
-		}
-	}
-	return errors.Join(all...)
-}
-
-// Discard removes an engine's directory with everything that is still mounted
-// in it. dir must be absolute.
-func Discard(dir string) error {
-	if !filepath.IsAbs(dir) || filepath.Clean(dir) == "/" {
-		return fmt.Errorf("discard %q: not a directory of an engine", dir)
-	}
-	return errors.Join(unmount(filepath.Clean(dir)), os.RemoveAll(dir))
 }

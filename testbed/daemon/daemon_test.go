@@ -29,8 +29,8 @@ func TestSocketPathTooLong(t *testing.T) {
 	}
 }
 
-// Discard takes away what is mounted below, and refuses to work on "/".
-func TestDiscard(t *testing.T) {
+// Remove takes away what is mounted below, and refuses to work on "/".
+func TestRemove(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "engine")
 	inner := filepath.Join(dir, "data", "mount")
 	if err := os.MkdirAll(inner, 0o755); err != nil {
@@ -44,15 +44,15 @@ func TestDiscard(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	if err := Discard(dir); err != nil {
+	if err := (Remains{Dir: dir}).Remove(); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(dir); !os.IsNotExist(err) {
 		t.Fatalf("still there: %v", err)
 	}
 	for _, bad := range []string{"/", "relative", "//"} {
-		if Discard(bad) == nil {
-			t.Errorf("discarded %q", bad)
+		if (Remains{Dir: bad}).Remove() == nil {
+			t.Errorf("removed %q", bad)
 		}
 	}
 }
