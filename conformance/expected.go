@@ -2,7 +2,9 @@ package conformance
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"path"
 
 	"go.yaml.in/yaml/v3"
@@ -24,10 +26,9 @@ func ParseExpectedReds(raw []byte) (ExpectedReds, error) {
 	var reds ExpectedReds
 	decoder := yaml.NewDecoder(bytes.NewReader(raw))
 	decoder.KnownFields(true)
-	if len(bytes.TrimSpace(raw)) == 0 {
-		return nil, nil
-	}
-	if err := decoder.Decode(&reds); err != nil {
+	if err := decoder.Decode(&reds); errors.Is(err, io.EOF) {
+		return nil, nil // nothing but comments
+	} else if err != nil {
 		return nil, fmt.Errorf("decode the expected reds: %w", err)
 	}
 	for i, red := range reds {
