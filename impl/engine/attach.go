@@ -24,6 +24,7 @@ type duplex interface {
 type attachRequest struct {
 	logs, stream          bool
 	stdin, stdout, stderr bool
+	merged                bool // no frames, as at a terminal
 	keys                  []byte
 }
 
@@ -55,6 +56,8 @@ func (e *Engine) ContainerAttachWebsocket(ctx context.Context, p *hub.ContainerA
 	if err != nil {
 		return err
 	}
+	// A websocket has frames of its own: stdout and stderr share one stream.
+	q.merged = true
 	return e.attach(c, q, func() (duplex, error) { return stream.Websocket(w, r) })
 }
 
@@ -101,7 +104,7 @@ func (e *Engine) attach(c *container.Container, q attachRequest, takeover func()
 				return nil
 			}
 		}
-		out := newRecordWriter(conn, rec.Config.Tty, false)
+		out := newRecordWriter(conn, rec.Config.Tty || q.merged, false)
 		err := e.Logs.Read(e.ctx, e.logPath(rec), logs.Query{
 			Stdout: q.stdout, Stderr: q.stderr, Tail: -1, Until: until,
 		}, out.write)
@@ -208,7 +211,12 @@ func pump(conn duplex, a *runtime.Attachment, q attachRequest, tty bool) (detach
 			end()
 		}
 	}()
-	_, _ = io.Copy(conn, a) // either side's end ends the session
+	// Either side's end ends the session.
+	if q.merged && !tty {
+		_ = stream.Split(conn, conn, a)
+	} else {
+		_, _ = io.Copy(conn, a)
+	}
 	if half, ok := conn.(closeWriter); ok {
 		_ = half.CloseWrite()
 	}

@@ -70,9 +70,21 @@ func liftOldResources(c *models.ContainerConfig, h *models.HostConfig) {
 	c.Memory, c.MemorySwap, c.CPUShares, c.Cpuset = 0, 0, 0, ""
 }
 
+// dropEmptyItems leaves out list items without any content, which the documents'
+// own examples send ("Ulimits": [{}]).
+func dropEmptyItems(h *models.HostConfig) {
+	h.Ulimits = slices.DeleteFunc(slices.Clone(h.Ulimits), func(u models.Ulimit) bool { return u == models.Ulimit{} })
+	h.Devices = slices.DeleteFunc(slices.Clone(h.Devices), func(d models.DeviceMapping) bool { return d == models.DeviceMapping{} })
+	h.BlkioWeightDevice = slices.DeleteFunc(slices.Clone(h.BlkioWeightDevice), func(d models.WeightDevice) bool { return d == models.WeightDevice{} })
+	for _, list := range []*[]models.ThrottleDevice{&h.BlkioDeviceReadBps, &h.BlkioDeviceWriteBps, &h.BlkioDeviceReadIOps, &h.BlkioDeviceWriteIOps} {
+		*list = slices.DeleteFunc(slices.Clone(*list), func(d models.ThrottleDevice) bool { return d == models.ThrottleDevice{} })
+	}
+}
+
 // checkHostConfig validates what can be told before anything is made and fills
 // in the daemon's defaults. The warnings are for the client.
 func (e *Engine) checkHostConfig(c *models.ContainerConfig, h *models.HostConfig) (warnings []string, err error) {
+	dropEmptyItems(h)
 	if err := checkLimits(h); err != nil {
 		return nil, err
 	}

@@ -142,16 +142,25 @@ func (e *Engine) ExecStart(ctx context.Context, p *hub.ExecStartParams, w http.R
 		x.failed(128)
 		return fault.Internal("attach to exec %s: %w", p.ID, err)
 	}
-	if err := e.runExec(context.WithoutCancel(ctx), c, x, a); err != nil {
-		a.Close()
-		return err
-	}
+	// The head of the answer goes out before the process starts: clients (docker
+	// among them) read the stream past what came in one piece with the head.
 	conn, err := stream.Hijack(w, r)
 	if err != nil {
+		x.failed(128)
 		a.Close()
 		return err
 	}
 	defer conn.Close()
+	if err := e.runExec(context.WithoutCancel(ctx), c, x, a); err != nil {
+		a.Close()
+		// All that is left to tell the client with; ExitCode tells programs.
+		text := []byte(err.Error() + "\r\n")
+		if !desc.Config.Tty {
+			text = stream.AppendFrame(nil, stream.Stdout, text)
+		}
+		_, err = conn.Write(text)
+		return err
+	}
 	q := attachRequest{stream: true, stdin: opts.Stdin, stdout: opts.Stdout, stderr: opts.Stderr, keys: desc.DetachKeys}
 	pump(conn, a, q, desc.Config.Tty)
 	return nil
@@ -228,7 +237,7 @@ func (e *Engine) execFailed(c *container.Container, x *exec, cause error) error 
 	x.failed(failed.Code)
 	switch failed.Code {
 	case 126, 127:
-		return fault.Invalid("Cannot run exec command %s in container %s: %s", x.desc.ID, c.ID, failed.Text)
+		return fault.Invalid("%s", commandFault(failed.Code, x.desc.Args[0], failed.Text))
 	}
 	return fault.Internal("Cannot run exec command %s in container %s: %s", x.desc.ID, c.ID, failed.Text)
 }

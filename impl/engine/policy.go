@@ -61,8 +61,12 @@ func (e *Engine) scheduleRestart(c *container.Container, r *container.Record) {
 			return
 		}
 		defer unlock()
-		if ctx.Err() != nil || c.Record().State.Status != container.Restarting {
+		r := c.Record()
+		if ctx.Err() != nil || r.State.Status != container.Restarting || r.Stopped {
 			return
+		}
+		if _, err := e.containers.Get(c.ID); err != nil {
+			return // removed
 		}
 		c.Update(func(r *container.Record) { r.RestartCount++ })
 		if err := e.start(context.WithoutCancel(ctx), c); err != nil {
@@ -71,17 +75,15 @@ func (e *Engine) scheduleRestart(c *container.Container, r *container.Record) {
 	})
 }
 
-// cancelRestart takes a pending restart back and says whether there was one.
-func (e *Engine) cancelRestart(id string) bool {
+// cancelRestart takes a pending restart back.
+func (e *Engine) cancelRestart(id string) {
 	l := e.live(id)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.restart == nil {
-		return false
+	if l.restart != nil {
+		l.restart()
+		l.restart = nil
 	}
-	l.restart()
-	l.restart = nil
-	return true
 }
 
 // applyPolicies starts, after the daemon's own start, what was restarting and

@@ -61,11 +61,13 @@ func (e *Engine) killForRemoval(ctx context.Context, c *container.Container) err
 		return nil
 	}
 	c.Update(func(r *container.Record) { r.Stopped = true })
-	if e.cancelRestart(c.ID) {
-		e.haltRestarting(c)
-	}
 	task, err := e.runningTask(c)
 	if err != nil {
+		// Between two runs, or it ended by itself meanwhile.
+		if err := e.settle(ctx, c.ID); err != nil {
+			return err
+		}
+		e.haltRestarting(c)
 		return nil
 	}
 	if err := task.KillAll(ctx, syscall.SIGKILL); err != nil && !errdefs.IsConflict(err) {

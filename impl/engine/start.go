@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
 	"time"
 
 	"github.com/seed-50ced230/berth/gen/hub"
+	"github.com/seed-50ced230/berth/gen/hub/models"
 	"github.com/seed-50ced230/berth/impl/container"
 	"github.com/seed-50ced230/berth/impl/fault"
 	"github.com/seed-50ced230/berth/impl/image"
@@ -44,11 +46,12 @@ func (e *Engine) ContainerStart(ctx context.Context, p *hub.ContainerStartParams
 	if err := e.settle(ctx, c.ID); err != nil {
 		return err
 	}
-	if p.Body != nil {
+	if p.Body != nil && !reflect.DeepEqual(*p.Body, models.HostConfig{}) { // many clients send {}
 		if err := e.replaceHostConfig(c, p.Body); err != nil {
 			return err
 		}
 	}
+	c.Update(func(r *container.Record) { r.RestartCount = 0 })
 	// A client that goes away must not leave a half-started container.
 	return e.start(context.WithoutCancel(ctx), c)
 }
@@ -141,9 +144,9 @@ func (e *Engine) startFailed(c *container.Container, cause error) error {
 		code, text = failed.Code, failed.Text
 		switch failed.Code {
 		case 127:
-			err = fault.NotFound("Container command '%s' not found or does not exist.", c.Record().Path)
+			err = fault.NotFound("%s", commandFault(failed.Code, c.Record().Path, failed.Text))
 		case 126:
-			err = fault.Invalid("Container command '%s' could not be invoked.", c.Record().Path)
+			err = fault.Invalid("%s", commandFault(failed.Code, c.Record().Path, failed.Text))
 		default:
 			err = fault.Internal("Cannot start container %s: %s", c.ID, failed.Text)
 		}
@@ -161,6 +164,16 @@ func (e *Engine) startFailed(c *container.Container, cause error) error {
 		e.Logger.Error("a failed start could not be recorded", "container", c.ID, "error", perr)
 	}
 	return err
+}
+
+// commandFault words that a command is not there (127) or cannot be run (126).
+// Clients of all ages find their exit code by words in it: those of Docker
+// Engine 1.11 by the first part, later ones by the second.
+func commandFault(code int, command, detail string) string {
+	if code == 127 {
+		return fmt.Sprintf("Container command '%s' not found or does not exist: executable file not found in $PATH (%s)", command, detail)
+	}
+	return fmt.Sprintf("Container command '%s' could not be invoked: permission denied (%s)", command, detail)
 }
 
 // checkMounts makes the directories of bind mounts that are missing on the

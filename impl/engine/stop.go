@@ -19,8 +19,6 @@ import (
 // before it is killed when the client says nothing.
 const defaultStopTimeout = 10 * time.Second
 
-func notStopped(r *container.Record) bool { return r.State.Active() }
-
 // ContainerStop serves POST /containers/(id or name)/stop.
 func (e *Engine) ContainerStop(ctx context.Context, p *hub.ContainerStopParams) error {
 	c, err := e.containers.Get(p.Name)
@@ -56,12 +54,14 @@ func (e *Engine) stop(ctx context.Context, c *container.Container, patience time
 	if err := e.save(c); err != nil {
 		return fault.Internal("%w", err)
 	}
-	if e.cancelRestart(c.ID) && e.haltRestarting(c) {
-		return nil
-	}
 	task, err := e.runningTask(c)
 	if err != nil {
-		return e.settle(ctx, c.ID) // it ended by itself meanwhile
+		// Between two runs, or it ended by itself meanwhile.
+		if err := e.settle(ctx, c.ID); err != nil {
+			return err
+		}
+		e.haltRestarting(c)
+		return nil
 	}
 	sig, err := parseSignal(string(c.Record().Config.StopSignal), syscall.SIGTERM)
 	if err != nil {
@@ -102,8 +102,9 @@ func (e *Engine) stop(ctx context.Context, c *container.Container, patience time
 	return nil
 }
 
-// haltRestarting ends the wait between two runs and says whether there was one.
-func (e *Engine) haltRestarting(c *container.Container) bool {
+// haltRestarting ends the wait between two runs, if there is one.
+func (e *Engine) haltRestarting(c *container.Container) {
+	e.cancelRestart(c.ID)
 	halted := false
 	r := c.Update(func(r *container.Record) {
 		if r.State.Status == container.Restarting {
@@ -117,7 +118,6 @@ func (e *Engine) haltRestarting(c *container.Container) bool {
 		}
 		e.publish(r, "stop", nil)
 	}
-	return halted
 }
 
 // ContainerRestart serves POST /containers/(id or name)/restart. A container
