@@ -84,7 +84,7 @@ func (r *Runtime) spawn(ctx context.Context, order *protocol.Order, attachments 
 
 	cmd := &exec.Cmd{
 		Args:       []string{"berth-shim", "run"},
-		Env:        []string{"GOGC=off", "PATH=" + os.Getenv("PATH")},
+		Env:        []string{"GOGC=off", "GOMAXPROCS=1", "PATH=" + os.Getenv("PATH")},
 		Dir:        "/",
 		ExtraFiles: extra,
 		// A session of its own: signals for the daemon's group and terminal

@@ -221,3 +221,37 @@ func TestCancelledStartLeavesNothing(t *testing.T) {
 		t.Errorf("left behind: %v, %v", ids, err)
 	}
 }
+
+// A daemon killed at any moment of a start leaves a container that runs or
+// nothing.
+func TestDaemonKilledWhileStarting(t *testing.T) {
+	w := newWorld(t)
+	before := census(t)
+	var running, gone int
+	for delay := time.Duration(0); delay < 200*time.Millisecond; delay += 8 * time.Millisecond {
+		id := fmt.Sprintf("t%d-%d", os.Getpid(), w.n.Add(1))
+		cmd := exec.Command(os.Args[0], "start-and-wait", w.root, id, w.lower, filepath.Join(w.dir, id), shimPath, "sleep", "1000")
+		must(t, cmd.Start())
+		time.Sleep(delay)
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		task, err := w.rt.Load(testContext(t), id)
+		switch {
+		case errors.Is(err, errdefs.ErrNotFound):
+			gone++
+		case err != nil:
+			t.Errorf("after %v: %v", delay, err)
+		default:
+			running++
+			if exit, over := task.Exit(); over {
+				t.Errorf("after %v: %+v", delay, exit)
+			}
+			remove(t, task)
+		}
+	}
+	t.Logf("%d ran, %d were gone", running, gone)
+	before.compare(t, census(t))
+	if ids, err := w.rt.List(); err != nil || len(ids) > 0 {
+		t.Errorf("left behind: %v, %v", ids, err)
+	}
+}
