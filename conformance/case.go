@@ -38,6 +38,7 @@ func Cases(documents []*document.Document) []*Case {
 			}
 			cases = append(cases, ownCases(doc, operation)...)
 			cases = append(cases, generatedCases(doc, operation)...)
+			cases = append(cases, fieldCases(doc, operation)...)
 		}
 	}
 	return cases
