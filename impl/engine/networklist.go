@@ -47,19 +47,6 @@ func (e *Engine) NetworkInspect(_ context.Context, p *hub.NetworkInspectParams) 
 	return &m, nil
 }
 
-// NetworkDelete serves DELETE /networks/(id). Networks that users made are not
-// there yet, and the predefined ones stay.
-func (e *Engine) NetworkDelete(ctx context.Context, p *hub.NetworkDeleteParams) error {
-	n, err := e.Networks.Network(p.ID)
-	if err != nil {
-		return err
-	}
-	if n.Predefined {
-		return fault.Forbidden("%s is a pre-defined network and cannot be removed", n.Name)
-	}
-	return e.Unimplemented.NetworkDelete(ctx, p)
-}
-
 func (e *Engine) networkModel(n network.Network) models.Network {
 	m := models.Network{
 		Name:       n.Name,
@@ -95,6 +82,10 @@ func poolModel(pool network.IPAMConfig) models.IPAMConfig {
 	m := models.IPAMConfig{Subnet: prefixText(pool.Subnet), IPRange: prefixText(pool.IPRange)}
 	if pool.Gateway.IsValid() {
 		m.Gateway = pool.Gateway.String()
+		if pool.Chosen {
+			// Engines of this API show a pool of their own choice like this.
+			m.Gateway = netip.PrefixFrom(pool.Gateway, pool.Subnet.Bits()).String()
+		}
 	}
 	for name, addr := range pool.AuxAddresses {
 		if m.AuxAddress == nil {

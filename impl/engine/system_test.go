@@ -203,3 +203,66 @@ func TestPredefinedNetworks(t *testing.T) {
 		t.Errorf("a network that is not there: %v", err)
 	}
 }
+
+func TestUserDefinedNetworks(t *testing.T) {
+	e := newEngine(t)
+	create := func(b models.NetworkCreateRequest) (*models.Network, error) {
+		t.Helper()
+		made, err := e.NetworkCreate(t.Context(), &hub.NetworkCreateParams{Body: &b})
+		if err != nil {
+			return nil, err
+		}
+		return e.NetworkInspect(t.Context(), &hub.NetworkInspectParams{ID: made.ID})
+	}
+	n, err := create(models.NetworkCreateRequest{
+		Name: "isolated", Labels: map[string]string{"a": "b"}, Internal: true,
+		IPAM: models.IPAM{Config: []models.IPAMConfig{{
+			Subnet: "172.28.5.0/24", IPRange: "172.28.5.0/25", Gateway: "172.28.5.126",
+			AuxiliaryAddresses: map[string]string{"router": "172.28.5.9"},
+		}}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := models.IPAMConfig{Subnet: "172.28.5.0/24", IPRange: "172.28.5.0/25", Gateway: "172.28.5.126"}
+	got := n.IPAM.Config[0]
+	if got.Subnet != want.Subnet || got.IPRange != want.IPRange || got.Gateway != want.Gateway || got.AuxiliaryAddresses["router"] != "172.28.5.9" ||
+		n.Labels["a"] != "b" || !n.Internal || n.Driver != "bridge" || n.Scope != "local" {
+		t.Errorf("%+v", n)
+	}
+	chosen, err := create(models.NetworkCreateRequest{Name: "chosen"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := chosen.IPAM.Config; len(c) != 1 || c[0].Subnet == "" || !strings.Contains(c[0].Gateway, "/") {
+		t.Errorf("%+v", c)
+	}
+	for _, c := range []struct {
+		name string
+		b    models.NetworkCreateRequest
+		is   func(error) bool
+	}{
+		{"the name is taken", models.NetworkCreateRequest{Name: "isolated", CheckDuplicate: true}, errdefs.IsConflict},
+		{"no name", models.NetworkCreateRequest{}, errdefs.IsInvalidArgument},
+		{"predefined", models.NetworkCreateRequest{Name: "host"}, errdefs.IsPermissionDenied},
+		{"unknown driver", models.NetworkCreateRequest{Name: "x", Driver: "nope"}, errdefs.IsNotFound},
+		{"bad subnet", models.NetworkCreateRequest{Name: "x", IPAM: models.IPAM{Config: []models.IPAMConfig{{Subnet: "10.0.0.0"}}}}, errdefs.IsInvalidArgument},
+		{"bad gateway", models.NetworkCreateRequest{Name: "x", IPAM: models.IPAM{Config: []models.IPAMConfig{{Subnet: "10.77.0.0/24", Gateway: "a"}}}}, errdefs.IsInvalidArgument},
+		{"overlap", models.NetworkCreateRequest{Name: "x", IPAM: models.IPAM{Config: []models.IPAMConfig{{Subnet: "172.28.0.0/16"}}}}, errdefs.IsConflict},
+	} {
+		if _, err := create(c.b); !c.is(err) {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+	for _, id := range []string{"isolated", chosen.ID} {
+		if err := e.NetworkDelete(t.Context(), &hub.NetworkDeleteParams{ID: id}); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := e.NetworkDelete(t.Context(), &hub.NetworkDeleteParams{ID: "isolated"}); !errdefs.IsNotFound(err) {
+		t.Errorf("removed twice: %v", err)
+	}
+	if got := actions(happened(t, e, `{"type":["network"]}`)); got != "network create isolated\nnetwork create chosen\nnetwork destroy isolated\nnetwork destroy chosen\n" {
+		t.Errorf("events:\n%s", got)
+	}
+}
