@@ -93,7 +93,7 @@ func containerLogs(engine api.API) bind.Handler {
 		p.Tail = q.String("tail", "all")
 		p.Timestamps = q.Bool("timestamps", false)
 	}
-	return bind.Stream(bind.Kind{ContentType: "application/vnd.docker.raw-stream", Status: 200}, parse, engine.ContainerLogs)
+	return bind.Stream(bind.Kind{ContentType: "application/vnd.docker.raw-stream", Status: 200, Upgrade: true}, parse, engine.ContainerLogs)
 }
 
 // containerStart binds POST /containers/{name}/start.

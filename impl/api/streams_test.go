@@ -222,6 +222,59 @@ func TestHijack(t *testing.T) {
 	}
 }
 
+// TestLogsUpgrade asks for the bare connection where a stream allows it.
+func TestLogsUpgrade(t *testing.T) {
+	ended := make(chan error, 1)
+	d := serve(t, &engine{
+		logs: func(ctx context.Context, p *hub.ContainerLogsParams, out stream.Output) error {
+			if p.Name != "x" {
+				return fault.NotFound("No such container: %s", p.Name)
+			}
+			if err := out.Begin(); err != nil {
+				return err
+			}
+			_, err := io.WriteString(out, "line\n")
+			if p.Follow {
+				<-ctx.Done()
+				ended <- ctx.Err()
+			}
+			return err
+		},
+	}, api.Options{})
+	request := func(path string) string {
+		return "GET " + path + " HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n"
+	}
+	const head = "HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.raw-stream\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n"
+	for _, version := range []string{"", "/v1.18"} {
+		_, r := d.raw(t, request(version+"/containers/x/logs?stdout=1"))
+		if all, err := io.ReadAll(r); err != nil || !strings.HasPrefix(string(all), head) || !strings.HasSuffix(string(all), "\r\n\r\nline\n") {
+			t.Errorf("%q %v", all, err)
+		}
+	}
+	_, r := d.raw(t, request("/containers/nope/logs?stdout=1"))
+	if status, err := r.ReadString('\n'); err != nil || status != "HTTP/1.1 404 Not Found\r\n" {
+		t.Errorf("%q %v", status, err)
+	}
+	conn, r := d.raw(t, request("/containers/x/logs?stdout=1&follow=1"))
+	for {
+		line, err := r.ReadString('\n')
+		if err != nil {
+			t.Fatal(err)
+		}
+		if line == "line\n" {
+			break
+		}
+	}
+	if err := conn.Close(); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-ended:
+	case <-time.After(20 * time.Second):
+		t.Fatal("the engine did not learn that the client has gone")
+	}
+}
+
 func TestClientGoesAway(t *testing.T) {
 	cancelled, running := make(chan error, 1), make(chan struct{})
 	d := serve(t, &engine{

@@ -97,7 +97,8 @@ func loadSame(path string) (map[string]map[string]bool, error) {
 
 // loadSource reads a document and marks it for the templates: x-berth-package
 // on its info, and on every operation x-berth-package, x-berth-hub (this is
-// the hub's document) and x-berth-same (the hub's handler serves it).
+// the hub's document), x-berth-same (the hub's handler serves it) and
+// x-berth-upgrade (a client may ask for the bare connection).
 func loadSource(path, name string, same map[string]bool) (source, error) {
 	tree, err := document.Load(path)
 	if err != nil {
@@ -115,6 +116,7 @@ func loadSource(path, name string, same map[string]bool) (source, error) {
 		document.Set(op.Node, "x-berth-package", document.String(pkg))
 		document.Set(op.Node, "x-berth-hub", document.Bool(name == "hub"))
 		document.Set(op.Node, "x-berth-same", document.Bool(same[op.ID]))
+		document.Set(op.Node, "x-berth-upgrade", document.Bool(document.Get(op.Node, "responses", "101") != nil))
 	}
 	return source{name: name, pkg: pkg, tree: tree}, nil
 }

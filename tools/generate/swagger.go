@@ -145,7 +145,10 @@ func (g *maker) hub(doc source) error {
 			{"berthParams", dir, "params_" + perTag},
 			{"berthHubHandlers", filepath.Join(dir, "routes"), perTag},
 		},
-		documents: []file{{"berthApi", dir, "api.go"}},
+		documents: []file{
+			{"berthApi", dir, "api.go"},
+			{"berthModels", filepath.Join(dir, "models"), "package.go"},
+		},
 	})
 }
 
@@ -160,6 +163,7 @@ func (g *maker) version(doc source) error {
 		groups: []file{{"berthHandlers", dir, perTag}},
 		documents: []file{
 			{"berthRoutes", dir, "routes.go"},
+			{"berthModels", filepath.Join(dir, "models"), "package.go"},
 			{"berthFromHub", filepath.Join(dir, "fromhub"), "convert.go"},
 			{"berthToHub", filepath.Join(dir, "tohub"), "convert.go"},
 		},

@@ -150,7 +150,7 @@ func ContainerLogs(engine api.API) bind.Handler {
 		p.Tail = q.String("tail", "all")
 		p.Timestamps = q.Bool("timestamps", false)
 	}
-	return bind.Stream(bind.Kind{ContentType: "application/vnd.docker.raw-stream", Status: 200}, parse, engine.ContainerLogs)
+	return bind.Stream(bind.Kind{ContentType: "application/vnd.docker.raw-stream", Status: 200, Upgrade: true}, parse, engine.ContainerLogs)
 }
 
 // ContainerPause binds POST /containers/{name}/pause.

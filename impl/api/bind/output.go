@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 
 	"github.com/seed-50ced230/berth/impl/stream"
@@ -19,6 +20,9 @@ type Kind struct {
 	Progress bool
 	// Archive: bytes that nobody waits for one by one, so packets are filled.
 	Archive bool
+	// Upgrade: a client that asks for it gets the stream on the bare
+	// connection, after status 101.
+	Upgrade bool
 }
 
 // Stream serves an operation that goes on writing after the headers.
@@ -45,17 +49,36 @@ func serveStream[P any](kind Kind, fill Parse[P], call func(context.Context, *P,
 		if err != nil {
 			return err
 		}
+		ctx, cancel := context.WithCancel(r.Context())
+		defer cancel()
 		out := &output{w: w, kind: kind, shape: shape, flush: http.NewResponseController(w).Flush}
-		err = call(r.Context(), p, out)
+		if kind.Upgrade && r.Header.Get("Upgrade") != "" {
+			out.upgrade = func() (*stream.Conn, error) { return upgrade(w, r, cancel) }
+		}
+		err = call(ctx, p, out)
 		switch {
 		case err == nil:
 			return told(out.end())
 		case out.started && kind.Progress:
 			return told(errors.Join(err, out.failure(err)))
 		default:
-			return err
+			return errors.Join(err, out.close())
 		}
 	}
+}
+
+// upgrade takes the connection over. What the client sends has no meaning, but its
+// end ends the operation, as it does on a connection of the server's.
+func upgrade(w http.ResponseWriter, r *http.Request, gone context.CancelFunc) (*stream.Conn, error) {
+	conn, err := stream.Hijack(w, r)
+	if err != nil {
+		return nil, err
+	}
+	go func() {
+		defer gone()
+		_, _ = io.Copy(io.Discard, conn) // any end of it is the client's end
+	}()
+	return conn, nil
 }
 
 // output implements stream.Output on an answer.
@@ -65,6 +88,9 @@ type output struct {
 	kind    Kind
 	shape   func(any) any // nil: values are sent as they are
 	started bool
+
+	upgrade func() (*stream.Conn, error) // nil: the client did not ask for it
+	conn    *stream.Conn                 // after an upgrade
 }
 
 func (o *output) Header() http.Header { return o.w.Header() }
@@ -73,12 +99,21 @@ func (o *output) SetContentType(mediaType string) { o.kind.ContentType = mediaTy
 
 func (o *output) Started() bool { return o.started }
 
-// head sends status and headers into the server's buffer.
-func (o *output) head() {
+// head sends status and headers into the server's buffer, or on the bare
+// connection.
+func (o *output) head() error {
 	if o.started {
-		return
+		return nil
 	}
 	o.started = true
+	if o.upgrade != nil {
+		conn, err := o.upgrade()
+		if err != nil {
+			return err
+		}
+		o.conn = conn
+		return nil
+	}
 	if o.kind.ContentType != "" {
 		o.w.Header().Set("Content-Type", o.kind.ContentType)
 	} else {
@@ -86,17 +121,24 @@ func (o *output) head() {
 		o.w.Header()["Content-Type"] = nil
 	}
 	o.w.WriteHeader(o.kind.Status)
+	return nil
 }
 
 func (o *output) Begin() error {
 	if o.started {
 		return nil
 	}
-	o.head()
+	if err := o.head(); err != nil {
+		return err
+	}
 	return o.send()
 }
 
+// send flushes what the server has buffered.
 func (o *output) send() error {
+	if o.conn != nil {
+		return nil
+	}
 	if err := o.flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return fmt.Errorf("send to the client: %w", err)
 	}
@@ -104,8 +146,14 @@ func (o *output) send() error {
 }
 
 func (o *output) Write(p []byte) (int, error) {
-	o.head()
-	n, err := o.w.Write(p)
+	if err := o.head(); err != nil {
+		return 0, err
+	}
+	var to io.Writer = o.w
+	if o.conn != nil {
+		to = o.conn
+	}
+	n, err := to.Write(p)
 	if err != nil {
 		return n, fmt.Errorf("send to the client: %w", err)
 	}
@@ -131,12 +179,14 @@ func (o *output) Encode(v any) error {
 }
 
 // end finishes a stream that succeeded, if only with nothing to say.
-func (o *output) end() error {
-	if o.started {
+func (o *output) end() error { return errors.Join(o.head(), o.close()) }
+
+// close ends a connection that was taken over.
+func (o *output) close() error {
+	if o.conn == nil {
 		return nil
 	}
-	o.head()
-	return nil
+	return o.conn.Close()
 }
 
 // failure tells the client in the stream's own form why it ends.
