@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 
 	"github.com/opencontainers/go-digest"
 
@@ -31,8 +32,12 @@ type ingest struct {
 	images  []*Image
 	tags    map[string]digest.Digest
 	digests map[string]digest.Digest
-	dirs    map[string]bool // made by this ingest
-	holds   []digest.Digest // chains that were there and must stay until commit
+	blobs   []layerBlob
+	docs    map[digest.Digest]manifest // by image id
+	mu      sync.Mutex                 // guards dirs: layers are unpacked side by side
+	dirs    map[string]bool            // made by this ingest
+	kept    []digest.Digest            // blobs in the cache that may have no record
+	holds   []digest.Digest            // chains that were there and must stay until commit
 }
 
 // unpacked is a layer on disk that may not be stacked yet.
@@ -49,6 +54,7 @@ func (s *Store) newIngest() *ingest {
 		layers:  map[digest.Digest]*layerEntry{},
 		tags:    map[string]digest.Digest{},
 		digests: map[string]digest.Digest{},
+		docs:    map[digest.Digest]manifest{},
 		dirs:    map[string]bool{},
 	}
 }
@@ -59,7 +65,9 @@ func (in *ingest) unpack(ctx context.Context, r io.Reader) (*unpacked, error) {
 	if err != nil {
 		return nil, err
 	}
+	in.mu.Lock()
 	in.dirs[dir] = true
+	in.mu.Unlock()
 	res, err := layer.Unpack(ctx, in.s.layerPath(dir), r, in.s.limits)
 	if err != nil {
 		return nil, errors.Join(err, in.discard(dir))
@@ -68,7 +76,9 @@ func (in *ingest) unpack(ctx context.Context, r io.Reader) (*unpacked, error) {
 }
 
 func (in *ingest) discard(dir string) error {
+	in.mu.Lock()
 	delete(in.dirs, dir)
+	in.mu.Unlock()
 	return in.s.trash.add(in.s.layerPath(dir))
 }
 
@@ -182,7 +192,7 @@ func (in *ingest) commit() error {
 	}
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	ch := change{tags: in.tags, digests: in.digests}
+	ch := change{tags: in.tags, digests: in.digests, blobs: s.mergeBlobs(in.blobs), docs: in.docs}
 	for _, chain := range in.order {
 		if l := s.layers[chain]; l == nil {
 			ch.layers = append(ch.layers, in.layers[chain])
@@ -212,6 +222,9 @@ func (in *ingest) commit() error {
 			s.holdLocked(l.Parent)
 		}
 		s.layers[l.chain] = l
+	}
+	for diff, list := range ch.blobs {
+		s.blobs[diff] = list
 	}
 	for _, img := range ch.images {
 		if s.images[img.ID] == nil {
@@ -251,6 +264,14 @@ func (in *ingest) commit() error {
 	return nil
 }
 
+// keepBlob gives a finished blob its name in the cache, until abort at least.
+func (in *ingest) keepBlob(f *blobFile, d digest.Digest) error {
+	in.mu.Lock()
+	in.kept = append(in.kept, d)
+	in.mu.Unlock()
+	return f.keep(d)
+}
+
 // abort removes what commit did not take. After a commit it removes the layers nobody uses.
 func (in *ingest) abort() {
 	for dir := range in.dirs {
@@ -264,4 +285,5 @@ func (in *ingest) abort() {
 		}
 	}
 	in.holds = nil
+	in.s.dropUnknownBlobs(in.kept)
 }

@@ -161,7 +161,7 @@ func (a *archive) layer(ctx context.Context, name string, size int64, r io.Reade
 	if a.layers[name] != nil {
 		return fault.Invalid("twice in the archive")
 	}
-	counted := &countingReader{r: r, id: progressID(name), total: size, report: a.progress}
+	counted := &countingReader{r: r, id: progressID(name), total: size, status: "Loading layer", report: a.progress}
 	plain, err := layer.Decompress(ctx, counted)
 	if err != nil {
 		return err
@@ -235,6 +235,7 @@ type countingReader struct {
 	total  int64
 	n      int64
 	told   int64
+	status string
 	report ProgressFunc
 }
 
@@ -246,13 +247,13 @@ func (c *countingReader) Read(p []byte) (int, error) {
 	c.n += int64(n)
 	if c.report != nil && c.n-c.told >= reportEvery {
 		c.told = c.n
-		c.report(Progress{ID: c.id, Status: "Loading layer", Current: c.n, Total: c.total})
+		c.report(Progress{ID: c.id, Status: c.status, Current: c.n, Total: c.total})
 	}
 	return n, err
 }
 
 func (c *countingReader) done() {
 	if c.report != nil && c.told != c.total {
-		c.report(Progress{ID: c.id, Status: "Loading layer", Current: c.total, Total: c.total})
+		c.report(Progress{ID: c.id, Status: c.status, Current: c.total, Total: c.total})
 	}
 }

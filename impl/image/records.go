@@ -22,6 +22,8 @@ var (
 	bucketTags    = []byte("tags")    // docker.io/library/name:tag → image id
 	bucketDigests = []byte("digests") // docker.io/library/name@sha256:… → image id
 	bucketLayers  = []byte("layers")  // chain id → layerRecord
+	bucketBlobs   = []byte("blobs")   // diff id → []blobRecord
+	bucketDocs    = []byte("docs")    // image id → manifest
 )
 
 // imageRecord is what the store knows about an image beside its configuration.
@@ -44,7 +46,7 @@ type layerRecord struct {
 }
 
 func makeBuckets(tx *bbolt.Tx) error {
-	for _, b := range [][]byte{bucketConfigs, bucketImages, bucketTags, bucketDigests, bucketLayers} {
+	for _, b := range [][]byte{bucketConfigs, bucketImages, bucketTags, bucketDigests, bucketLayers, bucketBlobs, bucketDocs} {
 		if _, err := tx.CreateBucketIfNotExists(b); err != nil {
 			return err
 		}
@@ -112,6 +114,18 @@ func (s *Store) readRecords(tx *bbolt.Tx) error {
 			return err
 		}
 	}
+	err = tx.Bucket(bucketBlobs).ForEach(func(k, v []byte) error {
+		var list []blobRecord
+		if err := json.Unmarshal(v, &list); err != nil {
+			s.log.Error("image store: unreadable blob record", "layer", string(k), "error", err)
+			return nil
+		}
+		s.blobs[digest.Digest(k)] = list
+		return nil
+	})
+	if err != nil {
+		return err
+	}
 	s.nameImages(s.images)
 	for _, img := range s.images {
 		s.sizeImage(img)
@@ -121,12 +135,14 @@ func (s *Store) readRecords(tx *bbolt.Tx) error {
 
 // change is what one transaction does to the records.
 type change struct {
-	layers  []*layerEntry              // new layers, lowest first
-	images  []*Image                   // new images, or ones with another parent
-	tags    map[string]digest.Digest   // "" removes
-	digests map[string]digest.Digest   // "" removes
-	drop    []digest.Digest            // images to remove
-	forget  map[digest.Digest]struct{} // layers to remove
+	layers  []*layerEntry                  // new layers, lowest first
+	images  []*Image                       // new images, or ones with another parent
+	tags    map[string]digest.Digest       // "" removes
+	digests map[string]digest.Digest       // "" removes
+	drop    []digest.Digest                // images to remove
+	forget  map[digest.Digest]struct{}     // layers to remove
+	blobs   map[digest.Digest][]blobRecord // by diff id; empty removes
+	docs    map[digest.Digest]manifest     // by image id
 }
 
 // transact makes ch durable. The caller holds writing, has synced the files
@@ -167,7 +183,25 @@ func (s *Store) transact(ch change) error {
 			}
 		}
 		for _, id := range ch.drop {
-			if err := errors.Join(tx.Bucket(bucketImages).Delete([]byte(id)), tx.Bucket(bucketConfigs).Delete([]byte(id))); err != nil {
+			for _, b := range [][]byte{bucketImages, bucketConfigs, bucketDocs} {
+				if err := tx.Bucket(b).Delete([]byte(id)); err != nil {
+					return err
+				}
+			}
+		}
+		for diff, list := range ch.blobs {
+			var err error
+			if len(list) == 0 {
+				err = tx.Bucket(bucketBlobs).Delete([]byte(diff))
+			} else {
+				err = put(bucketBlobs, diff.String(), list)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		for id, m := range ch.docs {
+			if err := put(bucketDocs, id.String(), m); err != nil {
 				return err
 			}
 		}

@@ -320,17 +320,35 @@ func (s *Store) releaseWriting(chain digest.Digest) ([]digest.Digest, error) {
 		delete(s.initOf, chain)
 		chain = l.Parent
 	}
+	blobs := map[digest.Digest][]blobRecord{}
+	var files []string
 	if len(gone) > 0 {
+		kept := map[digest.Digest]bool{}
 		for _, l := range s.layers {
 			delete(dirs, l.Dir) // shared with another chain
+			kept[l.DiffID] = true
+		}
+		for diff, list := range s.blobs {
+			if !kept[diff] {
+				blobs[diff] = nil
+				for _, b := range list {
+					files = append(files, s.blobPath(b.Digest))
+				}
+				delete(s.blobs, diff)
+			}
 		}
 	}
 	s.mu.Unlock()
 	if len(gone) == 0 {
 		return nil, nil
 	}
-	if err := s.transact(change{forget: forget}); err != nil {
+	if err := s.transact(change{forget: forget, blobs: blobs}); err != nil {
 		return nil, err
+	}
+	for _, f := range files {
+		if err := s.trash.add(f); err != nil {
+			return gone, err
+		}
 	}
 	for dir := range dirs {
 		if err := s.trash.add(s.layerPath(dir)); err != nil {

@@ -44,6 +44,10 @@ type Options struct {
 	// MaxLayerEntries is the most entries one layer may have. 0 means
 	// DefaultMaxLayerEntries.
 	MaxLayerEntries int64
+	// MaxBlobCache bounds the bytes of compressed layers that are kept, so that
+	// an image that was pulled is pushed as it was. 0 means DefaultMaxBlobCache,
+	// less than 0 keeps none.
+	MaxBlobCache int64
 	// Logger receives what no caller can be told (sweeping, damaged layers).
 	// nil means slog.Default().
 	Logger *slog.Logger
@@ -53,6 +57,7 @@ type Options struct {
 const (
 	DefaultMaxLayerBytes   = 100 << 30
 	DefaultMaxLayerEntries = 10_000_000
+	DefaultMaxBlobCache    = 20 << 30
 )
 
 // Names below the root.
@@ -62,12 +67,14 @@ const (
 	rwDir     = "rw"
 	initDir   = "init"
 	trashDir  = "trash"
+	blobsDir  = "blobs"
 )
 
 // Store is an image store on one directory.
 type Store struct {
 	root   string
 	limits layer.Limits
+	cache  int64 // bytes of compressed layers to keep
 	log    *slog.Logger
 	db     *bbolt.DB
 	trash  *trash
@@ -83,6 +90,7 @@ type Store struct {
 	digests map[string]digest.Digest // canonical name@digest
 	layers  map[digest.Digest]*layerEntry
 	rw      map[string]*rwEntry
+	blobs   map[digest.Digest][]blobRecord // by diff id
 	inits   map[initKey]string
 	initOf  map[digest.Digest]initKey
 }
@@ -106,6 +114,8 @@ func Open(root string, o Options) (*Store, error) {
 	}
 	s := &Store{
 		root:    root,
+		cache:   o.MaxBlobCache,
+		blobs:   map[digest.Digest][]blobRecord{},
 		limits:  layer.Limits{Bytes: o.MaxLayerBytes, Entries: o.MaxLayerEntries},
 		log:     o.Logger,
 		images:  map[digest.Digest]*Image{},
@@ -122,6 +132,9 @@ func Open(root string, o Options) (*Store, error) {
 	if s.limits.Entries == 0 {
 		s.limits.Entries = DefaultMaxLayerEntries
 	}
+	if s.cache == 0 {
+		s.cache = DefaultMaxBlobCache
+	}
 	if s.log == nil {
 		s.log = slog.Default()
 	}
@@ -136,7 +149,7 @@ func Open(root string, o Options) (*Store, error) {
 
 func (s *Store) open() error {
 	// 0700: layers hold set-user-id programs and device nodes.
-	for _, dir := range []string{"", layersDir, rwDir, initDir, trashDir} {
+	for _, dir := range []string{"", layersDir, rwDir, initDir, trashDir, blobsDir} {
 		if err := os.MkdirAll(filepath.Join(s.root, dir), 0o700); err != nil {
 			return err
 		}
@@ -179,14 +192,15 @@ func (s *Store) sweep() error {
 	for _, l := range s.layers {
 		known[l.Dir] = true
 	}
-	for _, sub := range []string{layersDir, rwDir, initDir} {
+	blobs := s.knownBlobs()
+	for _, sub := range []string{layersDir, rwDir, initDir, blobsDir} {
 		entries, err := os.ReadDir(filepath.Join(s.root, sub))
 		if err != nil {
 			return err
 		}
 		for _, e := range entries {
 			// Init layers are never removed: running containers have them mounted.
-			if sub == layersDir && known[e.Name()] || sub == rwDir && s.rw[e.Name()] != nil ||
+			if sub == layersDir && known[e.Name()] || sub == rwDir && s.rw[e.Name()] != nil || sub == blobsDir && blobs[e.Name()] ||
 				sub == initDir && !strings.HasPrefix(e.Name(), ".") {
 				continue
 			}
