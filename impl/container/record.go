@@ -82,6 +82,17 @@ type Endpoint struct {
 	Network string
 }
 
+// Place is a network that the container belongs to, as clients chose it; it
+// becomes an Endpoint at each start.
+type Place struct {
+	// NetworkID and Network are the network's id and name.
+	NetworkID, Network string
+	// IPAMConfig holds the addresses that the client asked for; nil without any.
+	IPAMConfig *models.EndpointIPAMConfig `json:",omitempty"`
+	Links      []string                   `json:",omitempty"`
+	Aliases    []string                   `json:",omitempty"`
+}
+
 // Network is the network of the container's last run.
 type Network struct {
 	SandboxID  string                          `json:",omitempty"`
@@ -105,6 +116,9 @@ type Record struct {
 	Config     *models.ContainerConfig
 	HostConfig *models.HostConfig
 	Mounts     []Mount
+	// Places are the container's networks, the one of its network mode first.
+	// Empty for the modes host, none and container.
+	Places []Place
 
 	State        State
 	RestartCount int
@@ -136,6 +150,7 @@ type Exec struct {
 func (r *Record) clone() *Record {
 	c := *r
 	c.Mounts = slices.Clone(r.Mounts)
+	c.Places = slices.Clone(r.Places)
 	c.Network.Endpoints = slices.Clone(r.Network.Endpoints)
 	c.Network.Ports = maps.Clone(r.Network.Ports)
 	return &c

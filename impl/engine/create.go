@@ -97,7 +97,10 @@ func (e *Engine) ContainerCreate(ctx context.Context, p *hub.ContainerCreatePara
 	if r.Mounts, err = e.planMounts(r); err != nil {
 		return nil, err
 	}
-	if err := e.makeContainer(ctx, r, p.Body.NetworkingConfig); err != nil {
+	if err := e.planPlaces(r, p.Body.NetworkingConfig); err != nil {
+		return nil, err
+	}
+	if err := e.makeContainer(ctx, r); err != nil {
 		return nil, err
 	}
 	made = true
@@ -110,7 +113,7 @@ func (e *Engine) ContainerCreate(ctx context.Context, p *hub.ContainerCreatePara
 
 // makeContainer makes what belongs to a record, the record last: before it is
 // written the container does not exist.
-func (e *Engine) makeContainer(ctx context.Context, r *container.Record, _ *models.NetworkingConfig) (err error) {
+func (e *Engine) makeContainer(ctx context.Context, r *container.Record) (err error) {
 	if _, err := e.Images.NewWritable(ctx, r.ID, r.Image); err != nil {
 		return fmt.Errorf("create container: %w", err)
 	}

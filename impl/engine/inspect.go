@@ -129,11 +129,16 @@ func networkSettings(r *container.Record) *models.NetworkSettings {
 		Ports:      portMap(r),
 		Networks:   map[string]models.EndpointSettings{},
 	}
+	if !r.State.Live() {
+		for _, p := range r.Places {
+			m.Networks[p.Network] = models.EndpointSettings{
+				NetworkID: p.NetworkID, IPAMConfig: p.IPAMConfig, Links: p.Links, Aliases: p.Aliases,
+			}
+		}
+		return m
+	}
 	for _, ep := range r.Network.Endpoints {
 		s := ep.EndpointSettings
-		if !r.State.Live() {
-			s = models.EndpointSettings{NetworkID: s.NetworkID, IPAMConfig: s.IPAMConfig, Links: s.Links, Aliases: s.Aliases}
-		}
 		m.Networks[ep.Network] = s
 		if ep.Network != "bridge" {
 			continue

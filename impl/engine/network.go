@@ -52,11 +52,22 @@ func (e *Engine) makeSandbox(ctx context.Context, r *container.Record) (*network
 		}
 		spec.JoinContainer = other.ID
 	case network.ModeBridge:
-		var mac network.HardwareAddr
-		if err := mac.UnmarshalText([]byte(r.Config.MacAddress)); err != nil {
-			return nil, fault.Invalid("invalid mac address %q: %w", r.Config.MacAddress, err)
+		places := r.Places
+		if len(places) == 0 {
+			places = []container.Place{{NetworkID: name, Network: name}}
 		}
-		spec.Endpoints = []network.EndpointSpec{{Network: name, MAC: mac}}
+		for i, p := range places {
+			ep, err := endpointSpec(p)
+			if err != nil {
+				return nil, err
+			}
+			if i == 0 {
+				if err := ep.MAC.UnmarshalText([]byte(r.Config.MacAddress)); err != nil {
+					return nil, fault.Invalid("invalid mac address %q: %w", r.Config.MacAddress, err)
+				}
+			}
+			spec.Endpoints = append(spec.Endpoints, ep)
+		}
 		ports, err := portSpecs(r)
 		if err != nil {
 			return nil, err
@@ -204,6 +215,11 @@ func (e *Engine) describeNetwork(r *container.Record, s *network.Sandbox) contai
 		if ep.IPv6Gateway.IsValid() {
 			settings.IPv6Gateway = ep.IPv6Gateway.String()
 		}
+		for _, p := range r.Places {
+			if p.NetworkID == ep.NetworkID {
+				settings.IPAMConfig, settings.Links, settings.Aliases = p.IPAMConfig, p.Links, p.Aliases
+			}
+		}
 		n.Endpoints = append(n.Endpoints, container.Endpoint{EndpointSettings: settings, Network: ep.NetworkName})
 	}
 	for _, p := range s.Ports {
@@ -260,16 +276,20 @@ func (e *Engine) networkFiles(r *container.Record, s *network.Sandbox) (network.
 // networkEvents tells that a container's endpoints came or went.
 func (e *Engine) networkEvents(r *container.Record, action string) {
 	for _, ep := range r.Network.Endpoints {
-		kind := "bridge"
-		switch ep.Network {
-		case network.NameHost:
-			kind = "host"
-		case network.NameNone:
-			kind = "null"
-		}
-		e.Events.Publish(events.Event{
-			Type: events.Network, Action: action, ID: ep.NetworkID,
-			Attributes: map[string]string{"container": r.ID, "name": ep.Network, "type": kind},
-		})
+		e.endpointEvent(r, action, ep.NetworkID, ep.Network)
 	}
+}
+
+func (e *Engine) endpointEvent(r *container.Record, action, id, name string) {
+	kind := "bridge"
+	switch name {
+	case network.NameHost:
+		kind = "host"
+	case network.NameNone:
+		kind = "null"
+	}
+	e.Events.Publish(events.Event{
+		Type: events.Network, Action: action, ID: id,
+		Attributes: map[string]string{"container": r.ID, "name": name, "type": kind},
+	})
 }

@@ -38,12 +38,18 @@ func (e *Engine) replaceHostConfig(c *container.Container, body *models.HostConf
 			}
 		}
 	}
+	if h.NetworkMode != before.HostConfig.NetworkMode {
+		if err := e.planPlaces(&next, nil); err != nil {
+			return err
+		}
+	}
 	if err := e.makeVolumes(e.ctx, &next); err != nil {
 		return err
 	}
 	c.Update(func(r *container.Record) {
 		r.HostConfig = next.HostConfig
 		r.Mounts = next.Mounts
+		r.Places = next.Places
 	})
 	if err := e.save(c); err != nil {
 		return fault.Internal("%w", err)

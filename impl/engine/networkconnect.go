@@ -1,0 +1,205 @@
+package engine
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/containerd/errdefs"
+
+	"github.com/seed-50ced230/berth/gen/hub"
+	"github.com/seed-50ced230/berth/gen/hub/models"
+	"github.com/seed-50ced230/berth/impl/container"
+	"github.com/seed-50ced230/berth/impl/fault"
+	"github.com/seed-50ced230/berth/impl/network"
+)
+
+// endpointSpec is a place in the terms of the network manager.
+func endpointSpec(p container.Place) (network.EndpointSpec, error) {
+	spec := network.EndpointSpec{Network: p.NetworkID, Aliases: p.Aliases}
+	if p.IPAMConfig == nil {
+		return spec, nil
+	}
+	if p.IPAMConfig.IPv6Address != "" {
+		return spec, fault.Unimplemented("static IPv6 addresses are not implemented by this engine yet")
+	}
+	if text := p.IPAMConfig.IPv4Address; text != "" {
+		addr, err := netip.ParseAddr(text)
+		if err != nil || !addr.Is4() {
+			return spec, fault.Invalid("invalid IPv4 address: %s", text)
+		}
+		spec.IPv4 = addr
+	}
+	return spec, nil
+}
+
+// newPlace makes the place of a container in a network, by name or id.
+func (e *Engine) newPlace(nameOrID string, s *models.EndpointSettings) (container.Place, error) {
+	n, err := e.Networks.Network(nameOrID)
+	if err != nil {
+		return container.Place{}, err
+	}
+	p := container.Place{NetworkID: n.ID, Network: n.Name}
+	if s == nil {
+		return p, nil
+	}
+	if s.IPAMConfig != nil && *s.IPAMConfig != (models.EndpointIPAMConfig{}) {
+		if n.Predefined {
+			return p, fault.Invalid("User specified IP address is supported on user defined networks only")
+		}
+		p.IPAMConfig = s.IPAMConfig
+	}
+	if n.Predefined && len(s.Aliases) > 0 {
+		return p, fault.Invalid("Network-scoped alias is supported only for containers in user defined networks")
+	}
+	p.Links, p.Aliases = s.Links, s.Aliases
+	_, err = endpointSpec(p)
+	return p, err
+}
+
+// planPlaces works out the networks of a new container: the one of its network
+// mode and those of its networking configuration.
+func (e *Engine) planPlaces(r *container.Record, c *models.NetworkingConfig) error {
+	mode, name := networkMode(r)
+	if mode != network.ModeBridge {
+		r.Places = nil
+		return nil
+	}
+	given := map[string]models.EndpointSettings{}
+	if c != nil {
+		for key, s := range c.EndpointsConfig {
+			n, err := e.Networks.Network(key)
+			if err != nil {
+				return err
+			}
+			given[n.ID] = s
+		}
+	}
+	first, err := e.newPlace(name, nil)
+	if err != nil {
+		return err
+	}
+	if s, ok := given[first.NetworkID]; ok {
+		if first, err = e.newPlace(first.NetworkID, &s); err != nil {
+			return err
+		}
+		delete(given, first.NetworkID)
+	}
+	r.Places = []container.Place{first}
+	for id, s := range given {
+		p, err := e.newPlace(id, &s)
+		if err != nil {
+			return err
+		}
+		r.Places = append(r.Places, p)
+	}
+	slices.SortFunc(r.Places[1:], func(a, b container.Place) int { return strings.Compare(a.Network, b.Network) })
+	return nil
+}
+
+// NetworkConnect serves POST /networks/(id)/connect for containers that run and
+// for those that do not.
+func (e *Engine) NetworkConnect(ctx context.Context, p *hub.NetworkConnectParams) error {
+	place, err := e.newPlace(p.ID, p.Body.EndpointConfig)
+	if err != nil {
+		return err
+	}
+	c, err := e.containers.Get(p.Body.Container)
+	if err != nil {
+		return err
+	}
+	unlock, err := c.Lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	before := c.Record()
+	if err := connectable(before, place.Network); err != nil {
+		return err
+	}
+	if slices.ContainsFunc(before.Places, func(o container.Place) bool { return o.NetworkID == place.NetworkID }) {
+		return fault.Conflict("container %s is already connected to network %s", c.ID, place.Network)
+	}
+	var sandbox *network.Sandbox
+	if before.State.Live() {
+		spec, err := endpointSpec(place)
+		if err != nil {
+			return err
+		}
+		if sandbox, err = e.Networks.Connect(ctx, c.ID, spec); err != nil {
+			return err
+		}
+	}
+	r := c.Update(func(r *container.Record) {
+		r.Places = append(r.Places, place)
+		if sandbox != nil && r.State.Live() {
+			r.Network = e.describeNetwork(r, sandbox)
+		}
+	})
+	if err := e.save(c); err != nil {
+		return fault.Internal("%w", err)
+	}
+	if sandbox != nil {
+		e.endpointEvent(r, "connect", place.NetworkID, place.Network)
+	}
+	return nil
+}
+
+// connectable refuses networks to containers without a network stack of their own.
+func connectable(r *container.Record, name string) error {
+	mode, _ := networkMode(r)
+	switch {
+	case mode == network.ModeContainer || mode == network.ModeHost:
+		return fault.Conflict("container sharing network namespace with another container or host cannot be connected to any other network")
+	case mode == network.ModeNone:
+		return fault.Conflict("container cannot be connected to multiple networks with one of the networks in private (none) mode")
+	case name == network.NameHost || name == network.NameNone:
+		return fault.Conflict("container cannot be disconnected from or connected to the network %s", name)
+	}
+	return nil
+}
+
+// NetworkDisconnect serves POST /networks/(id)/disconnect.
+func (e *Engine) NetworkDisconnect(ctx context.Context, p *hub.NetworkDisconnectParams) error {
+	n, err := e.Networks.Network(p.ID)
+	if err != nil {
+		return err
+	}
+	c, err := e.containers.Get(p.Body.Container)
+	if err != nil {
+		return err
+	}
+	unlock, err := c.Lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	before := c.Record()
+	if err := connectable(before, n.Name); err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(before.Places, func(o container.Place) bool { return o.NetworkID == n.ID }) {
+		return fault.NotFound("container %s is not connected to the network %s", c.ID, n.Name)
+	}
+	var sandbox *network.Sandbox
+	if before.State.Live() {
+		sandbox, err = e.Networks.Disconnect(ctx, c.ID, n.ID)
+		if err != nil && !(p.Body.Force && errdefs.IsNotFound(err)) {
+			return err
+		}
+	}
+	r := c.Update(func(r *container.Record) {
+		r.Places = slices.DeleteFunc(r.Places, func(o container.Place) bool { return o.NetworkID == n.ID })
+		if sandbox != nil && r.State.Live() {
+			r.Network = e.describeNetwork(r, sandbox)
+		}
+	})
+	if err := e.save(c); err != nil {
+		return fault.Internal("%w", err)
+	}
+	if before.State.Live() {
+		e.endpointEvent(r, "disconnect", n.ID, n.Name)
+	}
+	return nil
+}
