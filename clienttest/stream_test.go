@@ -131,18 +131,19 @@ func TestEvents(t *testing.T) {
 		name := d.name("c")
 		start := time.Now().Add(-time.Second)
 		var live bytes.Buffer
-		follow := d.start(func(cmd *exec.Cmd) { cmd.Stdout = &live }, "events", "--filter", "container="+name, "--until", time.Now().Add(20*time.Second).Format(time.RFC3339Nano))
+		follow := d.start(func(cmd *exec.Cmd) { cmd.Stdout = &live }, "events", "--format", "{{.Status}}", "--filter", "container="+name, "--since", start.Format(time.RFC3339Nano), "--until", time.Now().Add(10*time.Second).Format(time.RFC3339Nano))
 		d.try("", "run", "--name", name, "busybox", "sh", "-c", "exit 3")
 		d.run("rm", name)
-		past := d.run("events", "--since", start.Format(time.RFC3339Nano), "--until", time.Now().Add(time.Second).Format(time.RFC3339Nano), "--filter", "container="+name)
+		past := d.run("events", "--format", "{{.Status}}", "--since", start.Format(time.RFC3339Nano), "--until", time.Now().Add(time.Second).Format(time.RFC3339Nano), "--filter", "container="+name)
 		for _, want := range []string{"create", "start", "die", "destroy"} {
 			d.matches("events", past, `(?m)\b`+want+`\b`)
 		}
 		if i, j := strings.Index(past, "create"), strings.Index(past, "destroy"); i > j {
 			t.Errorf("events out of order: %s", past)
 		}
-		_ = follow.Process.Kill()
-		_ = follow.Wait()
+		if err := follow.Wait(); err != nil {
+			t.Errorf("events: %v", err)
+		}
 		d.matches("events as they came", live.String(), `(?s)create.*start.*die.*destroy`)
 	})
 }

@@ -98,10 +98,13 @@ func TestRunTerminal(t *testing.T) {
 			shell.sends("stty size\r")
 			return strings.Contains(shell.text(), "30 100")
 		})
-		if err := shell.master.Resize(console.WinSize{Height: 44, Width: 123}); err != nil {
-			t.Fatal(err)
-		}
 		eventually(t, "the terminal follows the client's size", func() bool {
+			// Twice, because the client may not have been listening the first time.
+			for _, height := range []uint16{43, 44} {
+				if err := shell.master.Resize(console.WinSize{Height: height, Width: 123}); err != nil {
+					t.Fatal(err)
+				}
+			}
 			shell.sends("stty size\r")
 			return strings.Contains(shell.text(), "44 123")
 		})

@@ -115,7 +115,7 @@ func (d *Daemon) ready(ctx context.Context) error {
 			return fmt.Errorf("it ended: %v", d.err)
 		case <-ctx.Done():
 			return errors.Join(ctx.Err(), err)
-		case <-time.After(5 * time.Millisecond):
+		case <-time.After(time.Millisecond):
 		}
 	}
 }

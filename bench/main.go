@@ -1,0 +1,103 @@
+// Command bench times berth beside Docker Engine, runc and crun on one machine:
+// the life of a container, exec, requests, memory, start of the daemon. It
+// prints a table and writes the figures as JSON. It judges nothing: it fails
+// only if something could not be measured.
+//
+// The contenders take turns, round after round (A B C D A B C D …), so that
+// what else the machine does falls on all of them alike, and each figure is a
+// median. Each engine has roots and a network namespace of its own.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+)
+
+// options are what the flags say.
+type options struct {
+	berthd, dockerd string
+	runtimes        string
+	dir             string
+	rounds          int
+	containers      int
+	requests        int
+	running         int
+	starts          int
+	json            string
+	only            string
+}
+
+func main() {
+	var o options
+	flag.StringVar(&o.berthd, "berthd", "bin/berthd", "`path` of berthd, empty to leave it out")
+	flag.StringVar(&o.dockerd, "dockerd", "/usr/sbin/dockerd", "`path` of Docker Engine's daemon, empty to leave it out")
+	flag.StringVar(&o.runtimes, "runtimes", "/usr/sbin/runc,/usr/bin/crun", "`paths` of OCI runtimes, with commas")
+	flag.StringVar(&o.dir, "dir", "/var/tmp/berth-bench", "`directory` to work in, removed at the end; a real disk")
+	flag.IntVar(&o.rounds, "rounds", 30, "`number` of lives and execs to time for each contender")
+	flag.IntVar(&o.containers, "containers", 500, "`number` of stopped containers for lists and daemon starts")
+	flag.IntVar(&o.requests, "requests", 400, "`number` of requests in each slice of a throughput measurement")
+	flag.IntVar(&o.running, "running", 20, "`number` of running containers for the memory measurement")
+	flag.IntVar(&o.starts, "starts", 5, "`number` of daemon starts to time for each engine")
+	flag.StringVar(&o.json, "json", "", "`file` for the figures as JSON")
+	flag.StringVar(&o.only, "only", "", "measure only these, with commas: life, port, exec, memory, requests, start")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, o); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// wants says whether a measurement was asked for.
+func (o options) wants(name string) bool {
+	if o.only == "" {
+		return true
+	}
+	for part := range strings.SplitSeq(o.only, ",") {
+		if strings.TrimSpace(part) == name {
+			return true
+		}
+	}
+	return false
+}
+
+func run(ctx context.Context, o options) (err error) {
+	if os.Geteuid() != 0 {
+		return fmt.Errorf("container engines need root: run it as root")
+	}
+	if o.rounds < 1 || o.containers < 1 || o.requests < 1 || o.running < 1 || o.starts < 1 {
+		return fmt.Errorf("all numbers must be at least 1")
+	}
+	a, err := open(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if e := a.close(); e != nil && err == nil {
+			err = e
+		}
+	}()
+	r := newReport(a)
+	for _, m := range []struct {
+		name    string
+		measure func(context.Context, *arena, *report) error
+	}{
+		{"life", life}, {"port", port}, {"exec", execs}, {"memory", memory}, {"requests", requests}, {"start", starts},
+	} {
+		if !o.wants(m.name) {
+			continue
+		}
+		fmt.Fprintf(os.Stderr, "measuring: %s\n", m.name)
+		if err := m.measure(ctx, a, r); err != nil {
+			return fmt.Errorf("%s: %w", m.name, err)
+		}
+	}
+	r.print(os.Stdout)
+	return r.save(o.json)
+}
