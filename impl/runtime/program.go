@@ -21,7 +21,8 @@ import (
 // longer than everything else in a start; so it is done once, aside, and the
 // first container with a profile does not wait for it.
 type program struct {
-	size int64 // of the executable alone
+	size     int64  // of the executable alone
+	replaced func() // called when there is a new file
 
 	mu   sync.RWMutex
 	file *os.File
@@ -52,14 +53,22 @@ func loadProgram(path string) (*program, error) {
 		_ = file.Close()
 		return nil, err
 	}
-	return &program{size: st.Size(), file: file, known: make(map[[sha256.Size]byte]bool)}, nil
+	return &program{size: st.Size(), replaced: func() {}, file: file, known: make(map[[sha256.Size]byte]bool)}, nil
 }
 
-// use calls f with a path of the executable, which holds as long as f runs.
-func (p *program) use(f func(path string) error) error {
+// use calls f with a path of the executable, which holds as long as f runs,
+// and its file, which is good for current only.
+func (p *program) use(f func(path string, file *os.File) error) error {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	return f("/proc/" + strconv.Itoa(os.Getpid()) + "/fd/" + strconv.Itoa(int(p.file.Fd())))
+	return f("/proc/"+strconv.Itoa(os.Getpid())+"/fd/"+strconv.Itoa(int(p.file.Fd())), p.file)
+}
+
+// current says whether a file is the present executable's.
+func (p *program) current(file *os.File) bool {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.file == file
 }
 
 func (p *program) close() error {
@@ -106,7 +115,7 @@ func (p *program) compile(profiles []*specs.LinuxSeccomp) error {
 	}
 	var table, stderr bytes.Buffer
 	var cmd *exec.Cmd
-	err = p.use(func(path string) error {
+	err = p.use(func(path string, _ *os.File) error {
 		cmd = &exec.Cmd{
 			Path: path, Args: []string{"berth-shim", "compile"}, Env: []string{"GOGC=off"}, Dir: "/",
 			Stdin: bytes.NewReader(text), Stdout: &table, Stderr: &stderr,
@@ -137,6 +146,7 @@ func (p *program) compile(profiles []*specs.LinuxSeccomp) error {
 	old := p.file
 	p.file = file
 	p.mu.Unlock()
+	p.replaced()
 	return old.Close()
 }
 

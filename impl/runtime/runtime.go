@@ -32,6 +32,7 @@ type Runtime struct {
 	opts    Options
 	systemd bool
 	shim    *program
+	pool    *pool
 }
 
 const stateDirName = "state"
@@ -70,6 +71,9 @@ func New(opts Options) (*Runtime, error) {
 	if r.shim, err = loadProgram(opts.Shim); err != nil {
 		return nil, fmt.Errorf("read the shim: %w", err)
 	}
+	r.pool = &pool{program: r.shim}
+	r.shim.replaced = r.pool.refill
+	r.pool.refill()
 	r.opts = opts
 	return r, nil
 }
@@ -79,7 +83,10 @@ func New(opts Options) (*Runtime, error) {
 func (r *Runtime) Prepare(profile *specs.LinuxSeccomp) { r.shim.learn(profile) }
 
 // Close forgets the runtime. Containers go on.
-func (r *Runtime) Close() error { return r.shim.close() }
+func (r *Runtime) Close() error {
+	r.pool.close()
+	return r.shim.close()
+}
 
 // List names the containers that have a handle, running or not, in no order.
 func (r *Runtime) List() ([]string, error) {

@@ -10,14 +10,18 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/seed-50ced230/berth/impl/fault"
 	"github.com/seed-50ced230/berth/impl/runtime/protocol"
 )
 
-// spawn starts a shim with an order and waits for its report. The handle
+// maxAttachments follows from the number of descriptors that the kernel lets
+// one message carry (SCM_MAX_FD, 253).
+const maxAttachments = 240
+
+// spawn has a shim carry out an order and waits for its report. The handle
 // directory exists. The result's watch connection is open. When it fails, the
 // shim is gone and attachments are closed; the caller removes what it made.
 func (r *Runtime) spawn(ctx context.Context, order *protocol.Order, attachments []*Attachment) (_ *child, err error) {
@@ -31,6 +35,9 @@ func (r *Runtime) spawn(ctx context.Context, order *protocol.Order, attachments 
 		}
 	}()
 
+	if len(attachments) > maxAttachments {
+		return nil, fault.Invalid("more than %d clients attached before the start", maxAttachments)
+	}
 	order.StateRoot, order.Systemd, order.Conns = r.stateRoot(), r.systemd, 1+len(attachments)
 	orderFile, err := orderMemfd(order)
 	if err != nil {
@@ -82,21 +89,11 @@ func (r *Runtime) spawn(ctx context.Context, order *protocol.Order, attachments 
 		defer peer.Close()
 	}
 
-	cmd := &exec.Cmd{
-		Args:       []string{"berth-shim", "run"},
-		Env:        []string{"GOGC=off", "GOMAXPROCS=1", "PATH=" + os.Getenv("PATH")},
-		Dir:        "/",
-		ExtraFiles: extra,
-		// A session of its own: signals for the daemon's group and terminal
-		// do not concern it. A mount namespace of its own: see package shim.
-		SysProcAttr: &syscall.SysProcAttr{Setsid: true, Cloneflags: unix.CLONE_NEWNS},
+	cmd, err := r.pool.give(extra)
+	if err != nil {
+		return nil, err
 	}
-	if err := r.shim.use(func(path string) error {
-		cmd.Path = path
-		return cmd.Start()
-	}); err != nil {
-		return nil, fmt.Errorf("start the shim: %w", err)
-	}
+	defer r.pool.refill()
 	files.close()
 	report, err := readReport(ctx, reportRead)
 	if err == nil && report.Handle != nil {

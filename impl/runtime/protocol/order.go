@@ -22,21 +22,25 @@ const (
 	ExecsName  = "exec"
 )
 
-// Files that a shim inherits, by descriptor. Attached clients follow.
+// FDOrders is the descriptor on which a shim waits for its order: a message of
+// one byte, the version, with these files. Connections of clients follow.
+const FDOrders = 3
+
+// Files that come with an order.
 const (
-	FDOrder   = 3 + iota // the Order as JSON (a memfd at offset 0)
-	FDReport             // where the Report goes
-	FDListen             // the listening socket
-	FDHandle             // the handle directory
-	FDMountNS            // the daemon's mount namespace
-	FDConns
+	FileOrder   = iota // the Order as JSON (a memfd at offset 0)
+	FileReport         // where the Report goes
+	FileListen         // the listening socket
+	FileHandle         // the handle directory
+	FileMountNS        // the daemon's mount namespace
+	FileConns
 )
 
 // Order is what a shim is told to do.
 type Order struct {
 	// ID is the container's id; Exec the exec's, or empty.
 	ID, Exec string
-	// Dir is the handle directory (the same as FDHandle).
+	// Dir is the handle directory (the same as FileHandle).
 	Dir string
 	// StateRoot is libcontainer's state directory.
 	StateRoot string

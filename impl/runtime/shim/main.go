@@ -40,23 +40,52 @@ func Main() int {
 	// A start allocates a few megabytes and is over: collecting costs more
 	// than it gives.
 	debug.SetGCPercent(-1)
+	// The mount namespace will be this thread's, and what it starts gets it.
 	runtime.LockOSThread()
 	logrus.SetOutput(io.Discard)
 	logrus.SetLevel(logrus.WarnLevel)
 
-	report := os.NewFile(protocol.FDReport, "report")
-	for fd := protocol.FDOrder; fd < protocol.FDConns; fd++ {
-		unix.CloseOnExec(fd)
+	unix.CloseOnExec(protocol.FDOrders)
+	warmUp()
+	files, err := receiveOrder()
+	if err != nil {
+		return 1 // the daemon has no use for this shim, or is gone
 	}
-	if err := carryOut(report); err != nil {
+	report := os.NewFile(uintptr(files[protocol.FileReport]), "report")
+	if err := carryOut(files, report); err != nil {
 		answer := protocol.Report{Error: err.Error(), Code: 128}
 		if failed := (*startError)(nil); errors.As(err, &failed) {
 			answer.Code = failed.code
 		}
 		_ = json.NewEncoder(report).Encode(answer)
-		return 1
 	}
 	return 1
+}
+
+// receiveOrder waits for the order's files.
+func receiveOrder() ([]int, error) {
+	const max = 253 // SCM_MAX_FD
+	version := make([]byte, 1)
+	oob := make([]byte, unix.CmsgSpace(4*max))
+	n, oobn, _, _, err := unix.Recvmsg(protocol.FDOrders, version, oob, unix.MSG_CMSG_CLOEXEC)
+	for errors.Is(err, unix.EINTR) {
+		n, oobn, _, _, err = unix.Recvmsg(protocol.FDOrders, version, oob, unix.MSG_CMSG_CLOEXEC)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if n != 1 || version[0] != protocol.Version {
+		return nil, errors.New("no order")
+	}
+	_ = unix.Close(protocol.FDOrders)
+	files, err := rights(oob[:oobn])
+	if err != nil {
+		return nil, err
+	}
+	if len(files) < protocol.FileConns {
+		return nil, errors.New("an order without files")
+	}
+	return files, nil
 }
 
 // startError is a failure with the exit code that Docker gives it.
@@ -75,15 +104,10 @@ type started struct {
 	undo      func()
 }
 
-func carryOut(report *os.File) (err error) {
+func carryOut(files []int, report *os.File) (err error) {
 	var order protocol.Order
-	if err := json.NewDecoder(os.NewFile(protocol.FDOrder, "order")).Decode(&order); err != nil {
+	if err := json.NewDecoder(os.NewFile(uintptr(files[protocol.FileOrder]), "order")).Decode(&order); err != nil {
 		return fmt.Errorf("read the order: %w", err)
-	}
-	conns := make([]int, 0, order.Conns)
-	for i := range order.Conns {
-		unix.CloseOnExec(protocol.FDConns + i)
-		conns = append(conns, protocol.FDConns+i)
 	}
 	logFD, err := openLog(order.Log.Path)
 	if err != nil {
@@ -128,13 +152,13 @@ func carryOut(report *os.File) (err error) {
 	}
 	config := monitor.Config{
 		ID:     order.ID,
-		Listen: protocol.FDListen, Dir: protocol.FDHandle, MountNS: protocol.FDMountNS,
+		Listen: files[protocol.FileListen], Dir: files[protocol.FileHandle], MountNS: files[protocol.FileMountNS],
 		Stdin: stdio.stdin, Stdout: stdio.stdout, Stderr: stdio.stderr,
 		OOMEvent: -1, OOMFile: -1,
 		Terminal: terminal, StdinOnce: order.Stdio.StdinOnce,
 		Exec: order.Process != nil, Child: s.pid,
 		LogPath: order.Log.Path, LogFile: logFD, LogMaxSize: order.Log.MaxSize, LogMaxFile: order.Log.MaxFile,
-		Conns: conns,
+		Conns: files[protocol.FileConns:],
 	}
 	if order.Process == nil {
 		config.OOMEvent, config.OOMFile = watchMemory(handle.CgroupPaths)

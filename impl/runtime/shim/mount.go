@@ -11,9 +11,15 @@ import (
 	"github.com/seed-50ced230/berth/impl/runtime/protocol"
 )
 
-// mountRoot mounts the container's root in this process's own mount namespace
-// and gives its path.
+// mountRoot mounts the container's root in a mount namespace of its own and
+// gives its path. The namespace is that of the calling thread, which is the
+// program's first one: what it starts is there, too, and so is the monitor.
+// Other threads see the host's mounts, and nothing that runs there needs the
+// container's root.
 func mountRoot(order *protocol.Order) (string, error) {
+	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
+		return "", fmt.Errorf("make a mount namespace: %w", err)
+	}
 	if err := isolateMounts(order); err != nil {
 		return "", err
 	}

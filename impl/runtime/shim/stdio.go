@@ -91,7 +91,7 @@ func (s *stdio) handed() error {
 	return nil
 }
 
-// receiveFD receives one descriptor over a Unix socket (unix(7), SCM_RIGHTS).
+// receiveFD receives one descriptor over a Unix socket.
 func receiveFD(socket int) (int, error) {
 	name := make([]byte, 4096)
 	oob := make([]byte, unix.CmsgSpace(4))
@@ -99,14 +99,7 @@ func receiveFD(socket int) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	messages, err := unix.ParseSocketControlMessage(oob[:n])
-	if err != nil {
-		return -1, err
-	}
-	if len(messages) != 1 {
-		return -1, errors.New("no descriptor in the message")
-	}
-	fds, err := unix.ParseUnixRights(&messages[0])
+	fds, err := rights(oob[:n])
 	if err != nil {
 		return -1, err
 	}
@@ -114,6 +107,18 @@ func receiveFD(socket int) (int, error) {
 		return -1, errors.New("no descriptor in the message")
 	}
 	return fds[0], nil
+}
+
+// rights are the descriptors of a message (unix(7), SCM_RIGHTS).
+func rights(oob []byte) ([]int, error) {
+	messages, err := unix.ParseSocketControlMessage(oob)
+	if err != nil {
+		return nil, err
+	}
+	if len(messages) != 1 {
+		return nil, errors.New("no descriptors in the message")
+	}
+	return unix.ParseUnixRights(&messages[0])
 }
 
 // complaint is what a process that could not execute its program wrote.
