@@ -186,11 +186,12 @@ func (s *Suite) RemoveImages(documents []*document.Document) {
 
 // waitFor asks until the answer is yes or ten seconds are over.
 func (r *Run) waitFor(what string, done func() bool) bool {
-	for range 100 {
+	pause := 5 * time.Millisecond
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); pause = min(2*pause, 200*time.Millisecond) {
 		if done() {
 			return true
 		}
-		time.Sleep(100 * time.Millisecond)
+		time.Sleep(pause)
 	}
 	r.fatal("effect", "%s did not come about in ten seconds", what)
 	return false

@@ -9,12 +9,12 @@ import (
 	"github.com/seed-50ced230/berth/conformance/wire"
 )
 
-// patient is a shell that waits and ends with code 7 on SIGTERM. Without a trap
-// the first process of a container ignores the signal.
-const patient = `trap 'exit 7' TERM; sleep 3600 & while :; do wait; done`
+// patient is a shell that says when it is ready, waits, and ends with code 7 on
+// SIGTERM. Without a trap the first process of a container ignores the signal.
+const patient = `trap 'exit 7' TERM; sleep 3600 & echo ready; while :; do wait; done`
 
-// chatty writes numbered lines to both outputs and then waits.
-const chatty = `for i in 1 2 3 4 5 6; do echo out $i; done; for i in 1 2 3; do echo err $i >&2; done; echo ready; ` + patient
+// chatty writes numbered lines to both outputs before that.
+const chatty = `for i in 1 2 3 4 5 6; do echo out $i; done; for i in 1 2 3; do echo err $i >&2; done; ` + patient
 
 func contextForEnd() context.Context { return context.Background() }
 
@@ -83,8 +83,20 @@ func (r *Run) containerNewest() {
 	r.create(nil)
 }
 
+// containerRunning has set its trap and started its `sleep` when it returns.
 func (r *Run) containerRunning() {
-	r.start(r.create(nil))
+	r.startPatient(r.create(nil))
+}
+
+// startPatient starts a container that runs patient or chatty and waits until
+// its log says that it is ready.
+func (r *Run) startPatient(id string) {
+	r.start(id)
+	r.waitFor("the line `ready` in the container's log", func() bool {
+		response := r.call(http.MethodGet, "/containers/"+id+"/logs", url.Values{"stdout": {"1"}}, nil)
+		r.must(response, "reading the log", http.StatusOK)
+		return containsLine(response.Body, "ready")
+	})
 }
 
 func (r *Run) containerRunningTTY() {
@@ -101,13 +113,7 @@ func (r *Run) containerRunningStdin() {
 // containerWithLogs has written all its lines when it returns.
 func (r *Run) containerWithLogs() {
 	r.values["since"] = unixTime(time.Now().Add(-time.Minute))
-	id := r.create(map[string]any{"Cmd": shell(chatty)})
-	r.start(id)
-	r.waitFor("the container's output in its log", func() bool {
-		response := r.call(http.MethodGet, "/containers/"+id+"/logs", url.Values{"stdout": {"1"}}, nil)
-		r.must(response, "reading the log", http.StatusOK)
-		return containsLine(response.Body, "ready")
-	})
+	r.startPatient(r.create(map[string]any{"Cmd": shell(chatty)}))
 }
 
 func (r *Run) containerPaused() {
@@ -135,7 +141,7 @@ func (r *Run) containerWithVolume() {
 
 // containerInNetwork runs in the network that the fixture network made.
 func (r *Run) containerInNetwork() {
-	r.start(r.create(map[string]any{"HostConfig": map[string]any{"NetworkMode": r.values["name"]}}))
+	r.startPatient(r.create(map[string]any{"HostConfig": map[string]any{"NetworkMode": r.values["name"]}}))
 }
 
 // containerNamed is a container whose name the document prescribes.

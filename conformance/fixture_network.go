@@ -83,7 +83,7 @@ func (r *Run) eventsPast() {
 	r.values["image"] = r.baseImage()
 	r.values["since"] = unixTime(time.Now())
 	id := r.create(nil)
-	r.start(id)
+	r.startPatient(id)
 	response := r.call(http.MethodPost, "/containers/"+id+"/stop", url.Values{"t": {"5"}}, nil)
 	r.must(response, "stopping a container", http.StatusNoContent)
 	r.must(r.call(http.MethodDelete, "/containers/"+id, nil, nil), "removing a container", http.StatusNoContent)

@@ -30,8 +30,11 @@ func run(arguments []string, stdout, stderr io.Writer) int {
 		return 2
 	}
 	perform := test
-	if options.list {
+	switch {
+	case options.list:
 		perform = list
+	case options.selfTest:
+		perform = selfTest
 	}
 	status, err := perform(options, stdout)
 	if err != nil {

@@ -32,6 +32,7 @@ type options struct {
 	list         bool
 	asJSON       bool
 	verbose      bool
+	selfTest     bool
 }
 
 func parse(arguments []string, stderr io.Writer) (options, error) {
@@ -51,6 +52,7 @@ func parse(arguments []string, stderr io.Writer) (options, error) {
 	flags.DurationVar(&o.timeout, "timeout", 20*time.Second, "longest wait for an answer or the next piece of a stream")
 	flags.BoolVar(&o.list, "list", false, "list the cases instead of running them; needs no daemon")
 	flags.BoolVar(&o.asJSON, "json", false, "with --list, list as JSON")
+	flags.BoolVar(&o.selfTest, "self-test", false, "test the suite instead: put a proxy before the daemon that does one thing wrong at a time")
 	flags.BoolVarP(&o.verbose, "verbose", "v", false, "show passed cases, too")
 	if err := flags.Parse(arguments); err != nil {
 		return o, err

@@ -60,7 +60,8 @@ func ParseEndpoint(host string, config *tls.Config) (Endpoint, error) {
 	return endpoint, nil
 }
 
-func (e Endpoint) dial(ctx context.Context) (net.Conn, error) {
+// Dial connects to the daemon.
+func (e Endpoint) Dial(ctx context.Context) (net.Conn, error) {
 	dialer := &net.Dialer{Timeout: 10 * time.Second}
 	if e.tls != nil {
 		return (&tls.Dialer{NetDialer: dialer, Config: e.tls}).DialContext(ctx, e.network, e.address)
@@ -131,7 +132,7 @@ type Stream struct {
 // after it may take as long as the timeout.
 func Open(ctx context.Context, endpoint Endpoint, request Request, timeout time.Duration) (*Stream, *Exchange, error) {
 	exchange := &Exchange{Method: request.Method, Target: request.Target, Started: time.Now()}
-	conn, err := endpoint.dial(ctx)
+	conn, err := endpoint.Dial(ctx)
 	if err != nil {
 		return nil, exchange, fmt.Errorf("connect to %s: %w", endpoint.Host, err)
 	}
