@@ -1,0 +1,140 @@
+// Package containerfs works on the files of a container from inside of its own
+// root: the kernel, not path arithmetic, keeps the work there, also when the
+// container swaps directories for links meanwhile (CVE-2018-15664) or when a
+// library loads something by its path (CVE-2019-14271).
+package containerfs
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	securejoin "github.com/cyphar/filepath-securejoin"
+	"golang.org/x/sys/unix"
+
+	"github.com/seed-50ced230/berth/impl/image/overlay"
+)
+
+// View is a container's tree. Either Root or Stack is set.
+type View struct {
+	// Root is a directory through which the tree of a running container is
+	// seen with all its mounts (/proc/<pid>/root).
+	Root string
+	// Stack and Target are the overlay of a container that does not run and an
+	// empty directory to mount it on; nobody else sees the mount.
+	Stack  overlay.Stack
+	Target string
+	// Binds are mounted in the tree of a container that does not run, in this
+	// order.
+	Binds []Bind
+}
+
+// Bind is a directory or file of the host at a path of the container.
+type Bind struct {
+	Source, Destination string
+	ReadOnly            bool
+}
+
+// Run calls f with the container's root as the root of all paths. f must not
+// start goroutines that open paths: they would see the host. The thread that
+// ran f ends with it, so that nothing of the view outlives Run.
+func (v View) Run(f func() error) error {
+	done := make(chan error, 1)
+	go v.runLocked(f, done)
+	return <-done
+}
+
+// runLocked never unlocks its thread: the end of the goroutine ends it.
+func (v View) runLocked(f func() error, done chan<- error) {
+	runtime.LockOSThread()
+	if unix.Gettid() == unix.Getpid() {
+		// The main thread does not end. Hold it here and use another.
+		inner := make(chan error, 1)
+		go v.runLocked(f, inner)
+		done <- <-inner
+		runtime.UnlockOSThread()
+		return
+	}
+	if err := v.enter(); err != nil {
+		done <- fmt.Errorf("enter the container's root: %w", err)
+		return
+	}
+	done <- f()
+}
+
+// enter makes the view the root of the calling thread.
+func (v View) enter() error {
+	flags := unix.CLONE_FS
+	if v.Root == "" {
+		flags |= unix.CLONE_NEWNS
+	}
+	if err := unix.Unshare(flags); err != nil {
+		return fmt.Errorf("unshare: %w", err)
+	}
+	root := v.Root
+	if root == "" {
+		if err := v.mount(); err != nil {
+			return err
+		}
+		root = v.Target
+	}
+	if err := unix.Chdir(root); err != nil {
+		return &os.PathError{Op: "chdir", Path: root, Err: err}
+	}
+	if err := unix.Chroot("."); err != nil {
+		return &os.PathError{Op: "chroot", Path: root, Err: err}
+	}
+	return unix.Chdir("/")
+}
+
+// mount builds the tree in the thread's own mount namespace.
+func (v View) mount() error {
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("make mounts private: %w", err)
+	}
+	if err := overlay.Mount(v.Target, v.Stack); err != nil {
+		return err
+	}
+	for _, b := range v.Binds {
+		if err := v.bind(b); err != nil {
+			return fmt.Errorf("mount %s at %s: %w", b.Source, b.Destination, err)
+		}
+	}
+	return nil
+}
+
+// bind mounts a volume. The tree is at rest, so that joining the path before
+// the mount is safe; what is missing on the way is made, as a start would.
+func (v View) bind(b Bind) error {
+	info, err := os.Stat(b.Source)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil // nothing to see there
+	}
+	if err != nil {
+		return err
+	}
+	target, err := securejoin.SecureJoin(v.Target, b.Destination)
+	if err != nil {
+		return err
+	}
+	if info.IsDir() {
+		err = os.MkdirAll(target, 0o755)
+	} else if err = os.MkdirAll(filepath.Dir(target), 0o755); err == nil {
+		var f *os.File
+		if f, err = os.OpenFile(target, os.O_CREATE|os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o644); err == nil {
+			err = f.Close()
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if err := unix.Mount(b.Source, target, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
+		return err
+	}
+	if !b.ReadOnly {
+		return nil
+	}
+	return unix.Mount("", target, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, "")
+}
