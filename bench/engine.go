@@ -163,17 +163,22 @@ func (e *engine) execute(ctx context.Context, id string, cmd ...string) error {
 	if err := e.hijack("/exec/"+made.Id+"/start", `{"Detach":false,"Tty":false}`); err != nil {
 		return err
 	}
-	var ended struct {
-		ExitCode int
-		Running  bool
+	for range 1000 { // the end of the output may come before the exit is known
+		var ended struct {
+			ExitCode int
+			Running  bool
+		}
+		if err := e.call(ctx, http.MethodGet, "/exec/"+made.Id+"/json", nil, http.StatusOK, &ended); err != nil {
+			return err
+		}
+		if ended.ExitCode != 0 {
+			return fmt.Errorf("%s: exec ended with %d", e.name, ended.ExitCode)
+		}
+		if !ended.Running {
+			return nil
+		}
 	}
-	if err := e.call(ctx, http.MethodGet, "/exec/"+made.Id+"/json", nil, http.StatusOK, &ended); err != nil {
-		return err
-	}
-	if ended.Running || ended.ExitCode != 0 {
-		return fmt.Errorf("%s: exec ended with %d, running: %v", e.name, ended.ExitCode, ended.Running)
-	}
-	return nil
+	return fmt.Errorf("%s: exec still runs after its output has ended", e.name)
 }
 
 // hijack posts a body on a connection of its own and reads to the end.

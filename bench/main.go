@@ -10,9 +10,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
 	"strings"
 	"syscall"
@@ -46,12 +48,45 @@ func main() {
 	flag.StringVar(&o.json, "json", "", "`file` for the figures as JSON")
 	flag.StringVar(&o.only, "only", "", "measure only these, with commas: life, port, exec, memory, requests, start")
 	flag.Parse()
+	if err := retire(); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, o); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
+}
+
+// retired marks the process that has a mount namespace of its own.
+const retired = "BERTH_BENCH_RETIRED"
+
+// retire starts the program again in a mount namespace of its own, so that no
+// mount of an engine stays on the machine. There the second cgroup hierarchy
+// of a hybrid machine is hidden: crun refuses to work with both.
+func retire() error {
+	if os.Geteuid() != 0 {
+		return fmt.Errorf("container engines need root: run it as root")
+	}
+	if os.Getenv(retired) != "" {
+		err := syscall.Unmount("/sys/fs/cgroup/unified", syscall.MNT_DETACH)
+		if err != nil && !errors.Is(err, syscall.EINVAL) && !errors.Is(err, syscall.ENOENT) {
+			return fmt.Errorf("hide the second cgroup hierarchy: %w", err)
+		}
+		return nil
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	unshare, err := exec.LookPath("unshare")
+	if err != nil {
+		return err
+	}
+	args := append([]string{"unshare", "--mount", "--propagation", "private", self}, os.Args[1:]...)
+	return syscall.Exec(unshare, args, append(os.Environ(), retired+"=yes"))
 }
 
 // wants says whether a measurement was asked for.
@@ -68,9 +103,6 @@ func (o options) wants(name string) bool {
 }
 
 func run(ctx context.Context, o options) (err error) {
-	if os.Geteuid() != 0 {
-		return fmt.Errorf("container engines need root: run it as root")
-	}
 	if o.rounds < 1 || o.containers < 1 || o.requests < 1 || o.running < 1 || o.starts < 1 {
 		return fmt.Errorf("all numbers must be at least 1")
 	}

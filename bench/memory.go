@@ -69,9 +69,9 @@ func memory(ctx context.Context, a *arena, r *report) error {
 	return nil
 }
 
-// companions are the processes that exist per container: the shims, and
-// anything else below the engine's directory that is neither the daemon nor a
-// container's process.
+// companions are the processes that exist per container: those that were told
+// of the engine's directory, as every shim is, but for the daemons themselves
+// and the containers' processes.
 func companions(e *engine) (map[int]bool, error) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
@@ -81,19 +81,15 @@ func companions(e *engine) (map[int]bool, error) {
 	if err != nil {
 		return nil, err
 	}
+	dir := filepath.Dir(e.daemon.Socket()) + "/"
 	out := map[int]bool{}
 	for _, entry := range entries {
 		pid, err := strconv.Atoi(entry.Name())
-		if err != nil || pid == e.daemon.Pid() || inside[pid] {
+		if err != nil || pid == e.daemon.Pid() || pid == os.Getpid() || inside[pid] {
 			continue
 		}
 		command, err := os.ReadFile(filepath.Join("/proc", entry.Name(), "cmdline"))
-		if err != nil {
-			continue // it ended meanwhile
-		}
-		program := filepath.Base(string(bytes.SplitN(command, []byte{0}, 2)[0]))
-		switch program {
-		case "berth-shim", "containerd-shim", "containerd-shim-runc-v2", "docker-proxy", "runc", "conmon":
+		if err == nil && bytes.Contains(command, []byte(dir)) {
 			out[pid] = true
 		}
 	}
