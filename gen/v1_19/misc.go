@@ -30,6 +30,7 @@ func execInspect(engine api.API) bind.Handler {
 // imageCommit binds POST /commit.
 func imageCommit(engine api.API) bind.Handler {
 	parse := func(q *bind.Request, p *api.ImageCommitParams) {
+		q.Form()
 		p.Author = q.String("author", "")
 		p.Changes = q.Strings("changes")
 		p.Comment = q.String("comment", "")

@@ -148,6 +148,13 @@ func TestFormBodies(t *testing.T) {
 	if response.StatusCode != 400 || !strings.Contains(text, "larger than 4194304 bytes") {
 		t.Errorf("large form: %d %q", response.StatusCode, text)
 	}
+	d.do(t, "POST", "/v1.20/images/create", form, "fromImage=x/y&tag=z")
+	if pull.FromImage != "x/y" || pull.Tag != "z" {
+		t.Errorf("pull by form: %+v", pull)
+	}
+	if response, text = d.do(t, "POST", "/commit", form, "container=c&repo=r"); response.StatusCode != 501 {
+		t.Errorf("commit by form: %d %q", response.StatusCode, text)
+	}
 	r, err := http.NewRequestWithContext(t.Context(), "POST", "http://d/images/create?fromImage=a/b&tag=c", nil)
 	if err != nil {
 		t.Fatal(err)

@@ -53,6 +53,7 @@ func ExecStart(engine api.API) bind.Handler {
 // ImageCommit binds POST /commit.
 func ImageCommit(engine api.API) bind.Handler {
 	parse := func(q *bind.Request, p *api.ImageCommitParams) {
+		q.Form()
 		p.Author = q.String("author", "")
 		p.Changes = q.Strings("changes")
 		p.Comment = q.String("comment", "")
