@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/seed-50ced230/berth/gen/hub"
 	"github.com/seed-50ced230/berth/impl/container"
@@ -26,6 +27,8 @@ type attachRequest struct {
 	stdin, stdout, stderr bool
 	merged                bool // no frames, as at a terminal
 	keys                  []byte
+	// ended waits, after the last output, until the process's end is recorded.
+	ended func()
 }
 
 // ContainerAttach serves POST /containers/(id or name)/attach.
@@ -118,12 +121,21 @@ func (e *Engine) attach(c *container.Container, q attachRequest, takeover func()
 	}
 	if a != nil {
 		defer cancel()
+		q.ended = func() { e.awaitEnd(c) }
 		detached := pump(conn, a, q, rec.Config.Tty)
 		if detached {
 			e.publish(rec, "detach", nil)
 		}
 	}
 	return nil
+}
+
+// awaitEnd waits a moment for the record of a run's end. A process that closed
+// its output may go on, so it is a moment only.
+func (e *Engine) awaitEnd(c *container.Container) {
+	ctx, cancel := context.WithTimeout(e.ctx, time.Second)
+	defer cancel()
+	_, _ = c.Await(ctx, func(r *container.Record) bool { return !r.State.Live() })
 }
 
 // attachTask attaches to the running container, or to the next run of one that
@@ -212,10 +224,14 @@ func pump(conn duplex, a *runtime.Attachment, q attachRequest, tty bool) (detach
 		}
 	}()
 	// Either side's end ends the session.
+	var err error
 	if q.merged && !tty {
-		_ = stream.Split(conn, conn, a)
+		err = stream.Split(conn, conn, a)
 	} else {
-		_, _ = io.Copy(conn, a)
+		_, err = io.Copy(conn, a)
+	}
+	if err == nil && q.ended != nil {
+		q.ended()
 	}
 	if half, ok := conn.(closeWriter); ok {
 		_ = half.CloseWrite()

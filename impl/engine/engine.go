@@ -27,6 +27,7 @@ import (
 	"github.com/seed-50ced230/berth/impl/container"
 	"github.com/seed-50ced230/berth/impl/events"
 	"github.com/seed-50ced230/berth/impl/image"
+	"github.com/seed-50ced230/berth/impl/image/registry"
 	"github.com/seed-50ced230/berth/impl/logs"
 	"github.com/seed-50ced230/berth/impl/network"
 	"github.com/seed-50ced230/berth/impl/runtime"
@@ -59,6 +60,7 @@ type Settings struct {
 type Parts struct {
 	Containers *container.Store
 	Images     *image.Store
+	Registry   *registry.Client
 	Networks   *network.Manager
 	Volumes    *volume.Store
 	Runtime    *runtime.Runtime

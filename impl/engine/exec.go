@@ -25,7 +25,13 @@ type exec struct {
 	mu   sync.Mutex
 	desc container.Exec
 	task *runtime.ExecTask
-	done chan struct{} // closed when the process has ended and desc tells how
+	// started is closed when task is set or the start has failed, done when the
+	// process has ended and desc tells how.
+	started, done chan struct{}
+}
+
+func newExec(desc container.Exec) *exec {
+	return &exec{desc: desc, started: make(chan struct{}), done: make(chan struct{})}
 }
 
 func (x *exec) snapshot() container.Exec {
@@ -47,7 +53,7 @@ func (e *Engine) ContainerExec(ctx context.Context, p *hub.ContainerExecParams) 
 	if err != nil {
 		return nil, err
 	}
-	x := &exec{done: make(chan struct{}), desc: container.Exec{
+	x := newExec(container.Exec{
 		ID:         newID(),
 		Container:  c.ID,
 		Config:     *p.Body,
@@ -55,7 +61,7 @@ func (e *Engine) ContainerExec(ctx context.Context, p *hub.ContainerExecParams) 
 		Privileged: p.Body.Privileged,
 		User:       p.Body.User,
 		DetachKeys: keys,
-	}}
+	})
 	// The definition outlives a killed daemon; it does not need to outlive the
 	// host's restart, which ends the container.
 	if err := e.saveExec(&x.desc); err != nil {
@@ -161,7 +167,16 @@ func (e *Engine) ExecStart(ctx context.Context, p *hub.ExecStartParams, w http.R
 		_, err = conn.Write(text)
 		return err
 	}
-	q := attachRequest{stream: true, stdin: opts.Stdin, stdout: opts.Stdout, stderr: opts.Stderr, keys: desc.DetachKeys}
+	q := attachRequest{
+		stream: true, stdin: opts.Stdin, stdout: opts.Stdout, stderr: opts.Stderr, keys: desc.DetachKeys,
+		// Clients ask for the exit code when the stream ends.
+		ended: func() {
+			select {
+			case <-x.done:
+			case <-e.ctx.Done():
+			}
+		},
+	}
 	pump(conn, a, q, desc.Config.Tty)
 	return nil
 }
@@ -185,6 +200,7 @@ func (x *exec) failed(code int) {
 	defer x.mu.Unlock()
 	x.desc.Running = false
 	x.desc.ExitCode = &code
+	close(x.started)
 	close(x.done)
 }
 
@@ -216,6 +232,7 @@ func (e *Engine) runExec(ctx context.Context, c *container.Container, x *exec, a
 	x.desc.Pid = running.Pid()
 	desc = x.desc
 	x.mu.Unlock()
+	close(x.started)
 	if err := e.saveExec(&desc); err != nil {
 		e.Logger.Error("a started exec could not be recorded", "exec", desc.ID, "error", err)
 	}
@@ -319,6 +336,14 @@ func (e *Engine) ExecResize(ctx context.Context, p *hub.ExecResizeParams) error 
 	height, width, err := terminalSize(p.H, p.W)
 	if err != nil {
 		return err
+	}
+	if x.snapshot().Started {
+		// Clients resize as soon as they have asked for the start.
+		select {
+		case <-x.started:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 	x.mu.Lock()
 	task := x.task

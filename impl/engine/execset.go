@@ -80,6 +80,7 @@ func (e *Engine) adoptExecs(ctx context.Context, c *container.Container, task *r
 		}
 		x.task = running
 		x.desc.Started = true
+		close(x.started)
 		if _, over := running.Exit(); over {
 			e.finishExec(ctx, x, running)
 			return
@@ -95,7 +96,7 @@ func (e *Engine) loadExecs(id string, take func(*exec)) {
 	paths, _ := filepath.Glob(filepath.Join(e.execDir(id), "*.json"))
 	for _, path := range paths {
 		data, err := os.ReadFile(path)
-		x := &exec{done: make(chan struct{})}
+		x := newExec(container.Exec{})
 		if err == nil {
 			err = json.Unmarshal(data, &x.desc)
 		}
@@ -104,6 +105,7 @@ func (e *Engine) loadExecs(id string, take func(*exec)) {
 			continue
 		}
 		if x.desc.ExitCode != nil {
+			close(x.started)
 			close(x.done)
 		}
 		e.mu.Lock()

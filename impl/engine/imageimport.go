@@ -15,14 +15,14 @@ import (
 	"github.com/seed-50ced230/berth/impl/stream"
 )
 
-// ImageCreate serves POST /images/create: an import with fromSrc. A pull, with
-// fromImage, is not there yet.
+// ImageCreate serves POST /images/create: an import with fromSrc, a pull with
+// fromImage.
 func (e *Engine) ImageCreate(ctx context.Context, p *hub.ImageCreateParams, out stream.Output) error {
 	switch {
 	case p.FromImage != "" && p.FromSrc != "":
 		return fault.Invalid("fromImage and fromSrc cannot be given together")
 	case p.FromImage != "":
-		return e.Unimplemented.ImageCreate(ctx, p, out)
+		return e.pull(ctx, p, out)
 	case p.FromSrc == "":
 		return fault.Invalid("one of fromImage and fromSrc is required")
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/seed-50ced230/berth/impl/container"
 	"github.com/seed-50ced230/berth/impl/events"
 	"github.com/seed-50ced230/berth/impl/image"
+	"github.com/seed-50ced230/berth/impl/image/registry"
 	"github.com/seed-50ced230/berth/impl/image/testimage"
 	"github.com/seed-50ced230/berth/impl/logs"
 	"github.com/seed-50ced230/berth/impl/network"
@@ -93,6 +94,8 @@ func newEngine(t *testing.T) *Engine {
 	p.Images, err = image.Open(filepath.Join(root, "image"), image.Options{Logger: p.Logger})
 	check(err)
 	closing(p.Images.Close)
+	p.Registry, err = registry.New(registry.Options{CertsDir: t.TempDir()})
+	check(err)
 	p.Volumes, err = volume.Open(root)
 	check(err)
 	p.Networks, err = network.Open(network.Options{

@@ -290,7 +290,15 @@ func (e *Engine) ContainerResize(ctx context.Context, p *hub.ContainerResizePara
 	}
 	task, err := e.runningTask(c)
 	if err != nil {
-		return fault.Conflict("Cannot resize container %s, container is not running", c.ID)
+		// Clients resize as soon as they have asked for the start: wait for it.
+		unlock, lockErr := c.Lock(ctx)
+		if lockErr != nil {
+			return lockErr
+		}
+		unlock()
+		if task, err = e.runningTask(c); err != nil {
+			return fault.Conflict("Cannot resize container %s, container is not running", c.ID)
+		}
 	}
 	if err := task.Resize(ctx, height, width); err != nil {
 		return fault.Internal("Cannot resize container %s: %w", c.ID, err)

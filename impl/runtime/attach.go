@@ -49,8 +49,10 @@ var ErrDropped = errors.New("the attached client has been dropped")
 // behind (Options.SpoolMax) gets ErrDropped after what was kept.
 type Attachment struct {
 	conn *net.UnixConn
-	peer *os.File // the other end, before the start
 	out  *spool
+
+	peerMu sync.Mutex // a client may close while a start takes the peer
+	peer   *os.File   // the other end, before the start
 
 	ready chan struct{} // closed when reply or err is known
 	reply protocol.AttachReply
@@ -128,12 +130,19 @@ func (r *Runtime) attachment(conn *net.UnixConn) *Attachment {
 
 // handOver gives the other end away, once.
 func (a *Attachment) handOver() (*os.File, error) {
-	peer := a.peer
+	peer := a.takePeer()
 	if peer == nil {
-		return nil, fault.Invalid("the attachment is in use already")
+		return nil, fault.Invalid("the attachment is in use already, or closed")
 	}
-	a.peer = nil
 	return peer, nil
+}
+
+func (a *Attachment) takePeer() *os.File {
+	a.peerMu.Lock()
+	defer a.peerMu.Unlock()
+	peer := a.peer
+	a.peer = nil
+	return peer
 }
 
 // pump moves output from the monitor to the spool until the end frame.
@@ -185,8 +194,8 @@ func (a *Attachment) CloseWrite() error { return a.conn.CloseWrite() }
 func (a *Attachment) Close() error {
 	var err error
 	a.closeOnce.Do(func() {
-		if a.peer != nil {
-			_ = a.peer.Close()
+		if peer := a.takePeer(); peer != nil {
+			_ = peer.Close()
 		}
 		err = a.conn.Close()
 		a.out.close()
