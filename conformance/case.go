@@ -41,6 +41,7 @@ func Cases(documents []*document.Document) []*Case {
 			cases = append(cases, fieldCases(doc, operation)...)
 		}
 	}
+	labelChanges(cases)
 	return cases
 }
 

@@ -46,6 +46,11 @@ func ownCases(doc *document.Document, operation *document.Operation) []*Case {
 	case "SystemPing":
 		add("unknown-path", "A path that the API does not have is answered with 404.", runUnknownPath)
 	}
+	for _, brought := range behaviours(operation.ID) {
+		if CompareVersions(doc.Version, brought.since) >= 0 {
+			add(brought.name, brought.requirement, brought.run, brought.labels...)
+		}
+	}
 	return cases
 }
 

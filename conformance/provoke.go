@@ -84,6 +84,20 @@ func provocations(operation string) []provocation {
 				return r.posting("/containers/"+r.values["container"]+"/exec", nil, map[string]any{"AttachStdout": true})
 			}},
 		}
+	case "ExecStart":
+		start := func(action string) func(*Run) func() *wire.Response {
+			return func(r *Run) func() *wire.Response {
+				r.containerRunning()
+				r.execCreated()
+				path := "/containers/" + r.values["container"] + action
+				r.must(r.call(http.MethodPost, path, nil, nil), "POST "+path, http.StatusNoContent)
+				return r.posting("/exec/"+r.values["exec"]+"/start", nil, map[string]any{"Detach": false, "Tty": false})
+			}
+		}
+		return []provocation{
+			{"container-stopped", http.StatusConflict, "A command in a container that was stopped is refused with 409.", start("/kill")},
+			{"container-paused", http.StatusConflict, "A command in a container that was paused is refused with 409.", start("/pause")},
+		}
 	case "ExecResize":
 		return []provocation{{"not-running", http.StatusConflict, "Resizing the terminal of a command that does not run is refused with 409.", func(r *Run) func() *wire.Response {
 			r.containerRunning()
