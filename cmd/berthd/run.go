@@ -17,6 +17,7 @@ import (
 	"github.com/seed-50ced230/berth/impl/engine"
 	"github.com/seed-50ced230/berth/impl/events"
 	"github.com/seed-50ced230/berth/impl/image"
+	"github.com/seed-50ced230/berth/impl/image/registry"
 	"github.com/seed-50ced230/berth/impl/instance"
 	"github.com/seed-50ced230/berth/impl/logs"
 	"github.com/seed-50ced230/berth/impl/network"
@@ -110,6 +111,11 @@ func open(c *config.Config, log *slog.Logger, closers *[]func() error) (*engine.
 		return nil, err
 	}
 	closing(p.Images.Close)
+	if p.Registry, err = registry.New(registry.Options{
+		Insecure: c.InsecureRegistries, Mirrors: c.RegistryMirrors, UserAgent: "berth/" + version,
+	}); err != nil {
+		return nil, err
+	}
 	if p.Volumes, err = volume.Open(c.DataRoot); err != nil {
 		return nil, err
 	}

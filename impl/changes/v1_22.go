@@ -106,7 +106,14 @@ func tagged(name string) string {
 }
 
 func (b before1_22) ImagePush(ctx context.Context, p *hub.ImagePushParams, out stream.Output) error {
-	return b.API.ImagePush(context.WithoutCancel(ctx), p, &survivor{Output: out})
+	return b.API.ImagePush(context.WithoutCancel(ctx), p, &rewriter{Output: &survivor{Output: out}, rewrite: withoutResult})
+}
+
+// withoutResult leaves out the lines of a push that hold its result and nothing
+// to print.
+func withoutResult(v any) (any, bool) {
+	m, ok := v.(*models.JSONMessage)
+	return v, !ok || m.Aux == nil
 }
 
 func (b before1_22) ContainerCreate(ctx context.Context, p *hub.ContainerCreateParams) (*models.ContainerCreateResponse, error) {

@@ -58,6 +58,9 @@ type Config struct {
 	ExecOptions  []string `json:"exec-opts"`
 	Ulimits      Ulimits  `json:"default-ulimits"`
 	Shim         string   `json:"shim"`
+	// InsecureRegistries and RegistryMirrors are as image/registry.Options has them.
+	InsecureRegistries []string `json:"insecure-registries"`
+	RegistryMirrors    []string `json:"registry-mirrors"`
 
 	// File is the configuration file; it cannot be set in itself.
 	File string `json:"-"`
@@ -73,6 +76,7 @@ type Pairs map[string]string
 var names = map[string]string{
 	"hosts": "host", "labels": "label", "dns-opts": "dns-opt",
 	"log-opts": "log-opt", "exec-opts": "exec-opt", "default-ulimits": "default-ulimit",
+	"insecure-registries": "insecure-registry", "registry-mirrors": "registry-mirror",
 }
 
 // Parse reads the arguments (without the program's name) and the file they

@@ -31,7 +31,8 @@ Flags:
 %s
 Every flag but the last two may stand in the configuration file under its
 long name; flags that can be repeated have the plural there (hosts, labels,
-dns-opts, log-opts, exec-opts, default-ulimits).
+dns-opts, log-opts, exec-opts, default-ulimits, insecure-registries,
+registry-mirrors).
 `, DefaultHost, DefaultHost, f.FlagUsages())
 	}
 	f.StringArrayVarP(&c.Hosts, "host", "H", nil, "listen on unix://PATH, tcp://HOST:PORT or fd:// (repeat; default "+DefaultHost+")")
@@ -68,6 +69,8 @@ dns-opts, log-opts, exec-opts, default-ulimits).
 	f.StringVar(&c.CgroupParent, "cgroup-parent", "", "parent cgroup of containers (default /berth)")
 	f.StringArrayVar(&c.ExecOptions, "exec-opt", nil, "native.cgroupdriver=cgroupfs|systemd")
 	f.Var(&c.Ulimits, "default-ulimit", "NAME=SOFT[:HARD] for every container (repeat)")
+	f.StringArrayVar(&c.InsecureRegistries, "insecure-registry", nil, "HOST[:PORT] or NETWORK/LENGTH that may do without verified TLS (repeat; 127.0.0.0/8 always may)")
+	f.StringArrayVar(&c.RegistryMirrors, "registry-mirror", nil, "URL of a mirror of the public registry (repeat)")
 	f.StringVar(&c.Shim, "shim", "", "path of berth-shim (default: beside berthd)")
 	f.StringVar(&c.File, "config-file", DefaultFile, "settings as JSON, in the form of daemon.json")
 	f.BoolVarP(&c.ShowVersion, "version", "v", false, "print the version and exit")

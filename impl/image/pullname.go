@@ -34,3 +34,31 @@ func ParsePull(name, tag string) (repository reference.Named, ref string, err er
 	}
 	return repository, "", nil
 }
+
+// CanPush says why there is nothing to push under a name, before a registry is
+// asked; nil when there is.
+func (s *Store) CanPush(repository reference.Named, tag string) error {
+	_, err := s.pushTags(reference.TrimNamed(repository), tag)
+	return err
+}
+
+// pushTags lists the canonical names to push: one tag of the repository, or all.
+func (s *Store) pushTags(name reference.Named, tag string) ([]string, error) {
+	if tag == "" {
+		if tags := s.tagsOf(name.Name()); len(tags) > 0 {
+			return tags, nil
+		}
+		return nil, fault.NotFound("Repository does not exist: %s", reference.FamiliarName(name))
+	}
+	tagged, err := reference.WithTag(name, tag)
+	if err != nil {
+		return nil, fault.Invalid("invalid tag format")
+	}
+	if tags := s.tagsOf(tagged.String()); len(tags) > 0 {
+		return tags, nil
+	}
+	if len(s.tagsOf(name.Name())) > 0 {
+		return nil, fault.NotFound("tag does not exist: %s:%s", reference.FamiliarName(name), tag)
+	}
+	return nil, fault.NotFound("Repository does not exist: %s", reference.FamiliarName(name))
+}

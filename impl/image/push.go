@@ -51,21 +51,9 @@ func (s *Store) Push(ctx context.Context, to Target, tag string, progress Progre
 	name := reference.TrimNamed(to.Name())
 	progress = oneAtATime(progress)
 	progress(Progress{Status: fmt.Sprintf("The push refers to a repository [%s]", name.Name())})
-	var tags []string
-	if tag != "" {
-		tagged, err := reference.WithTag(name, tag)
-		if err != nil {
-			return nil, fault.Invalid("invalid tag format")
-		}
-		tags = s.tagsOf(tagged.String())
-	} else {
-		tags = s.tagsOf(name.Name())
-	}
-	if len(tags) == 0 {
-		if tag != "" && len(s.tagsOf(name.Name())) > 0 {
-			return nil, fault.NotFound("tag does not exist: %s:%s", reference.FamiliarName(name), tag)
-		}
-		return nil, fault.NotFound("Repository does not exist: %s", reference.FamiliarName(name))
+	tags, err := s.pushTags(name, tag)
+	if err != nil {
+		return nil, err
 	}
 	var done []Pushed
 	for _, t := range tags {
