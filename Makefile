@@ -71,6 +71,10 @@ spec-check: ## prove the documents against the distilled reference, print the co
 coverage: ## list the operations that are there and the missing ones, per version
 	@$(GO) -C tools run ./coverage -root ..
 
+.PHONY: readme
+readme: ## put the figures of coverage into README.md (tools/readme bench: those of the last make bench)
+	@tools/readme coverage
+
 .PHONY: test-clients
 test-clients: setup-test build ## only the tests with the docker command and docker-py
 	$(GO) test -count=1 -timeout 30m -parallel 4 ./clienttest $(TESTFLAGS)
@@ -84,7 +88,7 @@ conformance: build ## replay every documented example against a fresh berthd
 bench: setup-test build ## time berth beside Docker Engine, runc and crun
 	@mkdir -p reports
 	$(GO) build -trimpath -o bin/berth-bench ./bench
-	bin/berth-bench --json reports/bench.json $(BENCHFLAGS)
+	bin/berth-bench --json reports/bench.json --markdown reports/bench.md $(BENCHFLAGS)
 
 ##@ Make the contract and the generated code
 

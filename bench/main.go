@@ -30,7 +30,7 @@ type options struct {
 	requests        int
 	running         int
 	starts          int
-	json            string
+	json, markdown  string
 	only            string
 }
 
@@ -46,6 +46,7 @@ func main() {
 	flag.IntVar(&o.running, "running", 20, "`number` of running containers for the memory measurement")
 	flag.IntVar(&o.starts, "starts", 5, "`number` of daemon starts to time for each engine")
 	flag.StringVar(&o.json, "json", "", "`file` for the figures as JSON")
+	flag.StringVar(&o.markdown, "markdown", "", "`file` for the figures as a Markdown table")
 	flag.StringVar(&o.only, "only", "", "measure only these, with commas: life, port, exec, memory, requests, start")
 	flag.Parse()
 	if err := retire(); err != nil {
@@ -131,5 +132,8 @@ func run(ctx context.Context, o options) (err error) {
 		}
 	}
 	r.print(os.Stdout)
+	if err := r.saveTable(o.markdown); err != nil {
+		return err
+	}
 	return r.save(o.json)
 }

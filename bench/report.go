@@ -142,3 +142,34 @@ func (r *report) save(path string) error {
 	}
 	return os.WriteFile(path, append(b, '\n'), 0o644)
 }
+
+// saveTable writes one row per measurement: the medians of all contenders, and
+// in brackets how many times berth is better.
+func (r *report) saveTable(path string) error {
+	if path == "" {
+		return nil
+	}
+	var columns []string
+	for _, res := range r.Results {
+		for _, f := range res.Figures {
+			if !slices.Contains(columns, f.Contender) {
+				columns = append(columns, f.Contender)
+			}
+		}
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "Medians on %s (%s). In brackets: how many times better berth is.\n\n", r.Machine, r.Time.Format("2006-01-02"))
+	fmt.Fprintf(&b, "| | %s |\n|---|%s\n", strings.Join(columns, " | "), strings.Repeat("---:|", len(columns)))
+	for _, res := range r.Results {
+		cells := make([]string, len(columns))
+		for _, f := range res.Figures {
+			cell := number(f.Median) + " " + res.Unit
+			if f.Ratio > 0 {
+				cell += fmt.Sprintf(" (%.1f ×)", f.Ratio)
+			}
+			cells[slices.Index(columns, f.Contender)] = cell
+		}
+		fmt.Fprintf(&b, "| %s | %s |\n", res.Name, strings.Join(cells, " | "))
+	}
+	return os.WriteFile(path, []byte(b.String()), 0o644)
+}
