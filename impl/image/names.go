@@ -13,6 +13,10 @@ import (
 // does: lower case, docker.io and library/ by default, no 64 hex digits (which
 // would be an id). Errors are of class invalid argument with Docker's text.
 func parseName(name string) (reference.Named, error) {
+	if host, _, ok := strings.Cut(name, "/"); ok && !strings.ContainsAny(host, ".:") && strings.ToLower(host) != host {
+		// The parser takes it for a registry's host; no client can then use the name.
+		return nil, fault.Invalid("invalid reference format: repository name must be lowercase")
+	}
 	named, err := reference.ParseNormalizedNamed(name)
 	if err == nil {
 		return named, nil

@@ -434,6 +434,7 @@ func TestReferences(t *testing.T) {
 		t.Errorf("lookup: %v", err)
 	}
 	for name, text := range map[string]string{
+		"MY/repo":               "invalid reference format: repository name must be lowercase",
 		"MY/REPO":               "invalid reference format: repository name must be lowercase",
 		"a b":                   "invalid reference format",
 		strings.Repeat("a", 64): "Invalid repository name (" + strings.Repeat("a", 64) + "), cannot specify 64-byte hexadecimal strings",
