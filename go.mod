@@ -107,6 +107,17 @@ require (
 	oras.land/oras-go/v2 v2.6.4 // indirect; the registry protocol: pull, push, resume, verify
 )
 
+require (
+	github.com/agext/levenshtein v1.2.3 // indirect
+	github.com/containerd/typeurl/v2 v2.3.0 // indirect
+	github.com/moby/buildkit v0.33.0 // indirect
+	github.com/moby/docker-image-spec v1.3.1 // indirect
+	github.com/pkg/errors v0.9.1 // indirect
+	github.com/planetscale/vtprotobuf v0.6.1-0.20240319094008-0393e58bdf10 // indirect
+	github.com/tonistiigi/go-csvvalue v0.0.0-20240814133006-030d3b2625d0 // indirect
+	google.golang.org/protobuf v1.36.12 // indirect
+)
+
 replace berth.invalid/libseccomp-golang => github.com/seccomp/libseccomp-golang v0.12.0
 
 replace github.com/seccomp/libseccomp-golang => ./impl/runtime/libseccomp
