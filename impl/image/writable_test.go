@@ -359,3 +359,15 @@ func TestTogether(t *testing.T) {
 		}
 	}
 }
+
+// pipe sends b through a program.
+func pipe(t testing.TB, b []byte, name string, args ...string) []byte {
+	t.Helper()
+	cmd := exec.Command(name, args...)
+	cmd.Stdin = bytes.NewReader(b)
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return out
+}
