@@ -127,7 +127,6 @@ func TestImportRefusals(t *testing.T) {
 	}{
 		{"nothing", hub.ImageCreateParams{}, errdefs.IsInvalidArgument},
 		{"both", hub.ImageCreateParams{FromSrc: "-", FromImage: "x"}, errdefs.IsInvalidArgument},
-		{"a pull", hub.ImageCreateParams{FromImage: "x"}, errdefs.IsNotImplemented},
 		{"no body", hub.ImageCreateParams{FromSrc: "-"}, errdefs.IsInvalidArgument},
 		{"a file", hub.ImageCreateParams{FromSrc: "file:///etc/passwd"}, errdefs.IsInvalidArgument},
 		{"two tags", hub.ImageCreateParams{FromSrc: "-", Repo: "a:b", Tag: "c"}, errdefs.IsInvalidArgument},
