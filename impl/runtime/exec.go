@@ -39,6 +39,7 @@ func (t *Task) Exec(ctx context.Context, spec *ExecSpec) (_ *ExecTask, err error
 	if spec.Process == nil {
 		return nil, fault.Invalid("exec %s has no process", spec.ID)
 	}
+	t.runtime.Expect()
 	// In a frozen cgroup the new process would never come to execute anything.
 	paused, err := t.Paused(ctx)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
@@ -33,6 +34,8 @@ type Runtime struct {
 	systemd bool
 	shim    *program
 	pool    *pool
+
+	expecting atomic.Bool // see Expect
 }
 
 const stateDirName = "state"

@@ -24,6 +24,7 @@ func (r *Runtime) Start(ctx context.Context, spec *Spec) (_ *Task, err error) {
 	if err := checkSpec(spec); err != nil {
 		return nil, err
 	}
+	r.Expect()
 	cgroup, err := cgroupOf(spec.OCI.Linux.CgroupsPath, r.systemd)
 	if err != nil {
 		return nil, err

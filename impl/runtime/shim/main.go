@@ -30,6 +30,7 @@ import (
 // return in a process that libcontainer started as a container's first one.
 func Init() {
 	if len(os.Args) > 1 && os.Args[1] == "init" {
+		debug.SetGCPercent(-1)
 		libcontainer.Init()
 	}
 }
