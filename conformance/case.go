@@ -24,9 +24,21 @@ type Case struct {
 	Requirement string
 	Source      string
 	Labels      []string
+	Level       Level
 
 	run func(*Run)
 }
+
+// Level says how binding a requirement is.
+type Level string
+
+const (
+	// Must is what the API's documents say.
+	Must Level = "MUST"
+	// Should is what they leave open: statuses that the reference does not list,
+	// the words of errors.
+	Should Level = "SHOULD"
+)
 
 // Cases makes the cases of the documents, in their order.
 func Cases(documents []*document.Document) []*Case {
@@ -39,6 +51,7 @@ func Cases(documents []*document.Document) []*Case {
 			cases = append(cases, ownCases(doc, operation)...)
 			cases = append(cases, generatedCases(doc, operation)...)
 			cases = append(cases, fieldCases(doc, operation)...)
+			cases = append(cases, recordedCases(doc, operation)...)
 		}
 	}
 	labelChanges(cases)
@@ -57,6 +70,9 @@ func exampleCase(doc *document.Document, operation *document.Operation, example 
 
 // newCase fills in what follows from the rest.
 func newCase(c Case, kind string) *Case {
+	if c.Level == "" {
+		c.Level = Must
+	}
 	c.ID = fmt.Sprintf("v%s/%s/%s", c.Document.Version, c.Operation.ID, c.Name)
 	labels := []string{"v" + c.Document.Version, c.Operation.ID, c.Operation.Tag(), kind}
 	c.Labels = append(labels, c.Labels...)

@@ -21,15 +21,15 @@ func generatedCases(doc *document.Document, operation *document.Operation) []*Ca
 		if !ok {
 			return
 		}
-		var labels []string
+		level := Must
 		if declared.Undocumented != "" {
 			// The reference of the API does not list the status; the document
 			// adds it with a reason.
-			labels = append(labels, "undocumented-status")
+			level = Should
 		}
 		cases = append(cases, newCase(Case{
 			Name: name, Document: doc, Operation: operation, Requirement: requirement,
-			Source: fmt.Sprintf("status %d: %s", status, declared.Description), Labels: labels, run: run,
+			Source: fmt.Sprintf("status %d: %s", status, declared.Description), Level: level, run: run,
 		}, "generated"))
 	}
 	if parameter := operation.PathParameter(); parameter != "" {

@@ -4,7 +4,8 @@
 //	berth-conformance --host unix:///var/run/docker.sock --api 1.18-1.23 --report reports
 //
 // It exits with status 0 if every case passed or is listed in the file of
-// --expected-reds and red there, 1 if not, and 2 if it could not run.
+// --expected-reds and red there, 1 if not, and 2 if it could not run. Without
+// that list only what MUST hold counts.
 package main
 
 import (

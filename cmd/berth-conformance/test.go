@@ -154,6 +154,7 @@ type listed struct {
 	Tag         string   `json:"tag"`
 	Requirement string   `json:"requirement"`
 	Source      string   `json:"source"`
+	Level       string   `json:"level"`
 	Labels      []string `json:"labels"`
 }
 
@@ -167,7 +168,7 @@ func list(o options, stdout io.Writer) (int, error) {
 	for _, c := range chosen {
 		items = append(items, listed{
 			ID: c.ID, Version: c.Document.Version, Operation: c.Operation.ID, Tag: c.Operation.Tag(),
-			Requirement: c.Requirement, Source: c.Source, Labels: c.Labels,
+			Requirement: c.Requirement, Source: c.Source, Level: string(c.Level), Labels: c.Labels,
 		})
 	}
 	if o.asJSON {

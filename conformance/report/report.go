@@ -41,6 +41,7 @@ type Case struct {
 	Tag         string                `json:"tag"`
 	Name        string                `json:"name"`
 	Labels      []string              `json:"labels"`
+	Level       conformance.Level     `json:"level"`
 	Requirement string                `json:"requirement"`
 	Source      string                `json:"source"`
 	Mended      string                `json:"mended,omitempty"`
@@ -96,7 +97,7 @@ func newCase(endpoint wire.Endpoint, result *conformance.Result, expected string
 	c := Case{
 		ID: result.ID, Version: result.Document.Version, Operation: result.Operation.ID,
 		Method: result.Operation.Method, Path: result.Operation.Path,
-		Tag: result.Operation.Tag(), Name: result.Name, Labels: result.Labels,
+		Tag: result.Operation.Tag(), Name: result.Name, Labels: result.Labels, Level: result.Level,
 		Requirement: result.Requirement, Source: result.Source,
 		Verdict: result.Verdict, Reason: result.Reason, Findings: result.Findings, Adapted: result.Adapted,
 		Millis: result.Duration.Milliseconds(),
