@@ -113,9 +113,11 @@ func withPort(cmd ...string) config {
 }
 
 func (e *engine) create(ctx context.Context, c config) (id string, err error) {
-	var made struct{ Id string }
+	var made struct {
+		ID string `json:"Id"`
+	}
 	err = e.call(ctx, http.MethodPost, "/containers/create", c, http.StatusCreated, &made)
-	return made.Id, err
+	return made.ID, err
 }
 
 func (e *engine) start(ctx context.Context, id string) error {
@@ -155,12 +157,14 @@ func (e *engine) live(ctx context.Context, c config) error {
 // execute runs a further process: create, start with its output to the end,
 // inspect.
 func (e *engine) execute(ctx context.Context, id string, cmd ...string) error {
-	var made struct{ Id string }
+	var made struct {
+		ID string `json:"Id"`
+	}
 	body := map[string]any{"AttachStdout": true, "AttachStderr": true, "Cmd": cmd}
 	if err := e.call(ctx, http.MethodPost, "/containers/"+id+"/exec", body, http.StatusCreated, &made); err != nil {
 		return err
 	}
-	if err := e.hijack("/exec/"+made.Id+"/start", `{"Detach":false,"Tty":false}`); err != nil {
+	if err := e.hijack("/exec/"+made.ID+"/start", `{"Detach":false,"Tty":false}`); err != nil {
 		return err
 	}
 	for range 1000 { // the end of the output may come before the exit is known
@@ -168,7 +172,7 @@ func (e *engine) execute(ctx context.Context, id string, cmd ...string) error {
 			ExitCode int
 			Running  bool
 		}
-		if err := e.call(ctx, http.MethodGet, "/exec/"+made.Id+"/json", nil, http.StatusOK, &ended); err != nil {
+		if err := e.call(ctx, http.MethodGet, "/exec/"+made.ID+"/json", nil, http.StatusOK, &ended); err != nil {
 			return err
 		}
 		if ended.ExitCode != 0 {

@@ -93,7 +93,9 @@ func execs(ctx context.Context, a *arena, r *report) error {
 // fill makes stopped containers until there are as many as asked for. They
 // have all run, two at a time.
 func (e *engine) fill(ctx context.Context, n int) error {
-	var have []struct{ Id string }
+	var have []struct {
+		ID string `json:"Id"`
+	}
 	if err := e.call(ctx, http.MethodGet, "/containers/json?all=1", nil, http.StatusOK, &have); err != nil {
 		return err
 	}

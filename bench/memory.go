@@ -99,14 +99,16 @@ func companions(e *engine) (map[int]bool, error) {
 // containerProcesses are the first processes of the running containers.
 func containerProcesses(e *engine) (map[int]bool, error) {
 	ctx := context.Background()
-	var list []struct{ Id string }
+	var list []struct {
+		ID string `json:"Id"`
+	}
 	if err := e.call(ctx, http.MethodGet, "/containers/json", nil, http.StatusOK, &list); err != nil {
 		return nil, err
 	}
 	out := map[int]bool{}
 	for _, c := range list {
 		var one struct{ State struct{ Pid int } }
-		if err := e.call(ctx, http.MethodGet, "/containers/"+c.Id+"/json", nil, http.StatusOK, &one); err != nil {
+		if err := e.call(ctx, http.MethodGet, "/containers/"+c.ID+"/json", nil, http.StatusOK, &one); err != nil {
 			return nil, err
 		}
 		out[one.State.Pid] = true

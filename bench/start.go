@@ -31,7 +31,9 @@ func starts(ctx context.Context, a *arena, r *report) error {
 			if round > 0 {
 				values[e.name] = append(values[e.name], float64(time.Since(began).Microseconds())/1000)
 			}
-			var list []struct{ Id string }
+			var list []struct {
+				ID string `json:"Id"`
+			}
 			if err := e.call(ctx, http.MethodGet, "/containers/json?all=1", nil, http.StatusOK, &list); err != nil {
 				return err
 			}
