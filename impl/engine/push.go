@@ -34,7 +34,7 @@ func (e *Engine) ImagePush(ctx context.Context, p *hub.ImagePushParams, out stre
 	}
 	repo, err := e.Registry.Open(ctx, named, cred)
 	if err != nil {
-		return pushError(err)
+		return transferError(err)
 	}
 	defer repo.Close()
 	lines := &progressLines{out: out}
@@ -44,11 +44,11 @@ func (e *Engine) ImagePush(ctx context.Context, p *hub.ImagePushParams, out stre
 		_ = out.Encode(&models.JSONMessage{ProgressDetail: &models.ProgressDetail{}, Aux: result})
 		e.transferEvent("push", reference.FamiliarName(named)+":"+got.Tag, reference.FamiliarName(named))
 	}
-	return pushError(err)
+	return transferError(err)
 }
 
-// pushError makes a registry that cannot be reached a server's error.
-func pushError(err error) error {
+// transferError makes a registry that cannot be reached a server's error.
+func transferError(err error) error {
 	if errdefs.IsUnavailable(err) {
 		return fault.Internal("%w", err)
 	}

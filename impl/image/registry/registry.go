@@ -9,7 +9,6 @@ package registry
 
 import (
 	"context"
-	"net/http"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -18,7 +17,6 @@ import (
 
 	"github.com/distribution/reference"
 	"oras.land/oras-go/v2/registry/remote"
-	"oras.land/oras-go/v2/registry/remote/auth"
 
 	"github.com/seed-50ced230/berth/impl/fault"
 )
@@ -141,25 +139,6 @@ func (c *Client) OpenAt(ctx context.Context, host string, named reference.Named,
 	repo.ManifestMediaTypes = manifestTypes
 	repo.MaxMetadataBytes = maxManifest
 	repo.TagListMaxPages = 1000
-	repo.Client = c.authorized(a, cred)
+	repo.Client = c.authorizer(a, cred)
 	return &Repository{repo: repo, named: reference.TrimNamed(named), stall: c.o.Stall, close: a.close}, nil
 }
-
-// authorized is a client that shows the credentials to the host, and to nobody else.
-func (c *Client) authorized(a *access, cred Credential) *auth.Client {
-	return &auth.Client{
-		Client: &http.Client{Transport: a.patient()},
-		Header: http.Header{"User-Agent": {c.o.UserAgent}},
-		Cache:  auth.NewCache(),
-		Credential: func(_ context.Context, hostport string) (auth.Credential, error) {
-			if hostport != a.host {
-				return auth.EmptyCredential, nil
-			}
-			return auth.Credential{Username: cred.Username, Password: cred.Password, RefreshToken: cred.IdentityToken, AccessToken: cred.RegistryToken}, nil
-		},
-		ClientID: clientID,
-	}
-}
-
-// clientID is what token services know engines by.
-const clientID = "docker"

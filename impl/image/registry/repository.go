@@ -183,7 +183,7 @@ func (r *Repository) mapError(ref string, err error) error {
 	case errors.As(err, &resp):
 		text := http.StatusText(resp.StatusCode)
 		if len(resp.Errors) > 0 {
-			text = resp.Errors.Error()
+			text = words(resp.Errors[0])
 		}
 		switch resp.StatusCode {
 		case http.StatusUnauthorized:
@@ -204,6 +204,15 @@ func (r *Repository) mapError(ref string, err error) error {
 	default:
 		return fault.Unavailable("%w", err)
 	}
+}
+
+// words is a registry's error as Docker prints it, without the detail.
+func words(e errcode.Error) string {
+	text := strings.ToLower(strings.ReplaceAll(e.Code, "_", " "))
+	if e.Message != "" {
+		text += ": " + e.Message
+	}
+	return oneLine(text)
 }
 
 // classified says whether the error has a class already.
