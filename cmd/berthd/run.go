@@ -142,14 +142,22 @@ func open(c *config.Config, log *slog.Logger, closers *[]func() error) (*engine.
 	return p, nil
 }
 
+// shimPath is --shim or the program beside this one.
+func shimPath(c *config.Config) (string, error) {
+	if c.Shim != "" {
+		return c.Shim, nil
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("find berth-shim: %w", err)
+	}
+	return filepath.Join(filepath.Dir(self), "berth-shim"), nil
+}
+
 func openRuntime(c *config.Config) (*runtime.Runtime, error) {
-	shim := c.Shim
-	if shim == "" {
-		self, err := os.Executable()
-		if err != nil {
-			return nil, fmt.Errorf("find berth-shim: %w", err)
-		}
-		shim = filepath.Join(filepath.Dir(self), "berth-shim")
+	shim, err := shimPath(c)
+	if err != nil {
+		return nil, err
 	}
 	driver, err := c.CgroupDriver()
 	if err != nil {
@@ -195,11 +203,15 @@ func networkOptions(c *config.Config, log *slog.Logger) (network.Options, error)
 
 func settings(c *config.Config) (engine.Settings, error) {
 	driver, err := c.CgroupDriver()
+	if err != nil {
+		return engine.Settings{}, err
+	}
+	shim, err := shimPath(c)
 	return engine.Settings{
 		DataRoot: c.DataRoot, ExecRoot: c.ExecRoot, Labels: c.Labels, Debug: c.LogLevel == "debug",
 		CgroupDriver: driver, CgroupParent: c.CgroupParent,
 		DNS: c.DNS, DNSSearch: c.DNSSearch, DNSOptions: c.DNSOptions,
 		LogDriver: c.LogDriver, LogOptions: c.LogOptions, Ulimits: c.Ulimits,
-		Version: version, Commit: commit, BuildTime: buildTime,
+		InitPath: shim, Version: version, Commit: commit, BuildTime: buildTime,
 	}, err
 }

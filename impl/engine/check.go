@@ -242,13 +242,6 @@ func (e *Engine) resolveModes(h *models.HostConfig) error {
 	if h.UsernsMode != "" && h.UsernsMode != "host" {
 		return fault.Invalid("--userns: Invalid user namespace mode")
 	}
-	switch mode, _, _ := strings.Cut(h.NetworkMode, ":"); mode {
-	case "default", "bridge", "host", "none", "container":
-	default:
-		if _, err := e.Networks.Network(h.NetworkMode); err != nil {
-			return err
-		}
-	}
 	return nil
 }
 

@@ -52,6 +52,9 @@ type Settings struct {
 	LogOptions map[string]string
 	// Ulimits are the default resource limits by name.
 	Ulimits map[string]*units.Ulimit
+	// InitPath is the program that is a container's first process until its
+	// command runs (GET /info).
+	InitPath string
 	// Version, Commit and BuildTime describe this program.
 	Version, Commit, BuildTime string
 }

@@ -59,6 +59,7 @@ func (e *Engine) finish(ctx context.Context, c *container.Container, task *runti
 	})
 	e.publish(before, "die", map[string]string{"exitCode": strconv.Itoa(exit.Code)})
 	e.networkEvents(before, "disconnect")
+	e.mountEvents(before, "unmount")
 	// The record is durable before the shim's copy of the exit code goes.
 	if err := e.save(c); err != nil {
 		e.Logger.Error("the end of a container could not be recorded", "container", c.ID, "error", err)

@@ -1,12 +1,14 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	continuity "github.com/containerd/continuity/fs"
@@ -258,4 +260,20 @@ func (e *Engine) releaseVolumes(r *container.Record, remove bool) error {
 // volumeEvent tells what happened to a volume.
 func (e *Engine) volumeEvent(name, action string, attributes map[string]string) {
 	e.Events.Publish(events.Event{Type: events.Volume, Action: action, ID: name, Attributes: attributes})
+}
+
+// mountEvents tells that a container's volumes came into use or out of it.
+func (e *Engine) mountEvents(r *container.Record, action string) {
+	for _, m := range r.Mounts {
+		if m.Name == "" {
+			continue
+		}
+		a := map[string]string{"container": r.ID, "driver": m.Driver}
+		if action == "mount" {
+			a["destination"] = m.Destination
+			a["read/write"] = strconv.FormatBool(m.RW)
+			a["propagation"] = cmp.Or(m.Propagation, "rprivate")
+		}
+		e.volumeEvent(m.Name, action, a)
+	}
 }

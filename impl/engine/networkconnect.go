@@ -69,6 +69,9 @@ func (e *Engine) planPlaces(r *container.Record, c *models.NetworkingConfig) err
 	given := map[string]models.EndpointSettings{}
 	if c != nil {
 		for key, s := range c.EndpointsConfig {
+			if key == "default" {
+				key = name // newer clients repeat the network mode here
+			}
 			n, err := e.Networks.Network(key)
 			if err != nil {
 				return err
@@ -77,6 +80,11 @@ func (e *Engine) planPlaces(r *container.Record, c *models.NetworkingConfig) err
 		}
 	}
 	first, err := e.newPlace(name, nil)
+	if errdefs.IsNotFound(err) && len(given) == 0 {
+		// The network may be made before the start, which says so if it is not.
+		r.Places = []container.Place{{NetworkID: name, Network: name}}
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -95,6 +103,33 @@ func (e *Engine) planPlaces(r *container.Record, c *models.NetworkingConfig) err
 		r.Places = append(r.Places, p)
 	}
 	slices.SortFunc(r.Places[1:], func(a, b container.Place) int { return strings.Compare(a.Network, b.Network) })
+	return nil
+}
+
+// findPlaces gives the places of a container whose network did not exist at its
+// creation their networks' ids.
+func (e *Engine) findPlaces(c *container.Container) error {
+	found := map[string]container.Place{}
+	for _, p := range c.Record().Places {
+		if p.NetworkID != p.Network {
+			continue
+		}
+		real, err := e.newPlace(p.Network, nil)
+		if err != nil {
+			return err
+		}
+		found[p.NetworkID] = real
+	}
+	if len(found) == 0 {
+		return nil
+	}
+	c.Update(func(r *container.Record) {
+		for i, p := range r.Places {
+			if real, ok := found[p.NetworkID]; ok {
+				r.Places[i] = real
+			}
+		}
+	})
 	return nil
 }
 

@@ -60,6 +60,9 @@ func (e *Engine) ContainerStart(ctx context.Context, p *hub.ContainerStartParams
 // When it fails everything it made is undone and the container shows why.
 func (e *Engine) start(ctx context.Context, c *container.Container) error {
 	l := e.live(c.ID)
+	if err := e.findPlaces(c); err != nil {
+		return e.startFailed(c, err)
+	}
 	r := c.Record()
 	sandbox, task, err := e.launch(ctx, r, l)
 	if err != nil {
@@ -82,6 +85,7 @@ func (e *Engine) start(ctx context.Context, c *container.Container) error {
 		e.Logger.Error("a started container could not be recorded", "container", c.ID, "error", err)
 	}
 	e.networkEvents(r, "connect")
+	e.mountEvents(r, "mount")
 	e.publish(r, "start", nil)
 	e.watch(c, task)
 	return nil

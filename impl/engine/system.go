@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/url"
 	"os"
-	"path/filepath"
 	goruntime "runtime"
 	"slices"
 	"strings"
@@ -63,7 +62,7 @@ func (e *Engine) SystemInfo(context.Context, *hub.SystemInfoParams) (*models.Inf
 		OperatingSystem:    host.OperatingSystem("/"),
 		IndexServerAddress: indexAddress,
 		RegistryConfig:     registryConfig(),
-		InitPath:           initPath(),
+		InitPath:           e.InitPath,
 		NCPU:               int64(goruntime.NumCPU()),
 		DockerRootDir:      e.DataRoot,
 		HTTPProxy:          proxy("http_proxy"),
@@ -155,20 +154,6 @@ func (e *Engine) networkDrivers() []string {
 	}
 	slices.Sort(drivers)
 	return slices.Compact(drivers)
-}
-
-// initPath is the program that is a container's first process until the command
-// takes over: the shim beside the daemon, empty if it is kept elsewhere.
-func initPath() string {
-	self, err := os.Executable()
-	if err != nil {
-		return ""
-	}
-	path := filepath.Join(filepath.Dir(self), "berth-shim")
-	if _, err := os.Stat(path); err != nil {
-		return ""
-	}
-	return path
 }
 
 // daemonEnv gives a variable that is spelled in small or in capital letters.

@@ -266,3 +266,25 @@ func TestUserDefinedNetworks(t *testing.T) {
 		t.Errorf("events:\n%s", got)
 	}
 }
+
+// Today's docker command names the network mode in the networking
+// configuration, the default one by that word.
+func TestDefaultNetworkByItsMode(t *testing.T) {
+	e := newEngine(t)
+	importImage(t, e, "a", "v1", `CMD ["true"]`)
+	made, err := e.ContainerCreate(t.Context(), &hub.ContainerCreateParams{Body: &models.ContainerCreateRequest{
+		ContainerConfig:  models.ContainerConfig{Image: "a:v1"},
+		HostConfig:       &models.HostConfig{NetworkMode: "default"},
+		NetworkingConfig: &models.NetworkingConfig{EndpointsConfig: map[string]models.EndpointSettings{"default": {}}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := e.containers.Get(made.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if places := c.Record().Places; len(places) != 1 || places[0].Network != "bridge" {
+		t.Errorf("%+v", places)
+	}
+}
