@@ -136,13 +136,7 @@ func (s *Store) Count() int {
 	return len(s.images)
 }
 
-// Children returns the ids of the images whose parent is id, sorted.
-func (s *Store) Children(id digest.Digest) []digest.Digest {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.childrenLocked(id)
-}
-
+// childrenLocked returns the ids of the images whose parent is id, sorted.
 func (s *Store) childrenLocked(id digest.Digest) []digest.Digest {
 	var out []digest.Digest
 	for _, img := range s.images {

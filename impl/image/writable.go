@@ -198,17 +198,6 @@ func (s *Store) Writables() []string {
 	return ids
 }
 
-// ImageUsers counts the writable layers on each image.
-func (s *Store) ImageUsers() map[digest.Digest]int {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	users := map[digest.Digest]int{}
-	for _, e := range s.rw {
-		users[e.image]++
-	}
-	return users
-}
-
 // RemoveWritable removes the writable layer of container id, which must not
 // be mounted (a mount on Target in this mount namespace is taken away).
 // Removing one that is not there is no error. What the container wrote is

@@ -1,6 +1,6 @@
-// Package testimage makes small images in code: for tests, for benchmarks and
-// for the image that is built into the daemon. What it writes depends on its
-// arguments only, so the same image has the same id everywhere.
+// Package testimage makes small images in code, for tests and benchmarks. What
+// it writes depends on its arguments only, so the same image has the same id
+// everywhere.
 package testimage
 
 import (
@@ -307,36 +307,6 @@ func Busybox(busybox string, tags ...string) (Image, error) {
 			"Cmd": []string{"sh"},
 		},
 	}, nil
-}
-
-// Hello is the image that is built into the daemon: busybox and a greeting,
-// which is its command.
-func Hello(busybox, tag, greeting string) (Image, error) {
-	img, err := Busybox(busybox, tag)
-	if err != nil {
-		return img, err
-	}
-	img.Layers = append(img.Layers, []File{{Name: "etc/"}, {Name: "etc/greeting", Body: []byte(greeting)}})
-	img.Config["Cmd"] = []string{"cat", "/etc/greeting"}
-	return img, nil
-}
-
-// WriteHello writes the archive of the Hello image to the file at path.
-func WriteHello(to, busybox, tag, greeting string) (err error) {
-	img, err := Hello(busybox, tag, greeting)
-	if err != nil {
-		return err
-	}
-	f, err := os.Create(to)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if cerr := f.Close(); err == nil {
-			err = cerr
-		}
-	}()
-	return Write(f, img)
 }
 
 // applets are what Debian's busybox-static offers and scripts use, in /bin.
