@@ -18,6 +18,7 @@ import (
 	"github.com/seed-50ced230/berth/conformance/image"
 	"github.com/seed-50ced230/berth/conformance/report"
 	"github.com/seed-50ced230/berth/conformance/wire"
+	"github.com/seed-50ced230/berth/spec"
 )
 
 // outcome stands for a testing.T: Ginkgo only says whether the suite failed.
@@ -79,7 +80,11 @@ func test(o options, stdout io.Writer) (int, error) {
 	}
 	slices.SortFunc(results, func(a, b *conformance.Result) int { return order[a.ID] - order[b.ID] })
 
-	made := report.New(endpoint, started, known, results, reds)
+	sentences, err := changes()
+	if err != nil {
+		return 0, err
+	}
+	made := report.New(endpoint, started, known, results, reds, sentences)
 	if o.report != "" {
 		if err := made.Write(o.report); err != nil {
 			return 0, err
@@ -93,6 +98,23 @@ func test(o options, stdout io.Writer) (int, error) {
 		return 1, nil
 	}
 	return 0, nil
+}
+
+// changes gives the sentence of every documented change by its id.
+func changes() (map[string]string, error) {
+	list, err := spec.Changes()
+	if err != nil {
+		return nil, err
+	}
+	sentences := map[string]string{}
+	for _, change := range list {
+		for _, id := range change.IDs {
+			if !strings.Contains(sentences[id], change.Description) {
+				sentences[id] = strings.TrimSpace(sentences[id] + " " + change.Description)
+			}
+		}
+	}
+	return sentences, nil
 }
 
 // runID makes the names of a run its own.

@@ -29,6 +29,7 @@ type Report struct {
 	Cases  []Case                                 `json:"cases"`
 	// Disagreements are the differences from the list of expected reds.
 	Disagreements []string `json:"disagreements"`
+	Coverage      Coverage `json:"coverage"`
 }
 
 // Case is one case of a report.
@@ -65,11 +66,13 @@ type Exchange struct {
 	Pieces []wire.Piece `json:"pieces,omitempty"`
 }
 
-// New makes a report of results.
-func New(endpoint wire.Endpoint, started time.Time, known int, results []*conformance.Result, reds conformance.ExpectedReds) *Report {
+// New makes a report of results. changes gives the sentences of the changes by
+// their ids.
+func New(endpoint wire.Endpoint, started time.Time, known int, results []*conformance.Result, reds conformance.ExpectedReds, changes map[string]string) *Report {
 	r := &Report{
 		Host: endpoint.Host, Started: started.UTC(), Seconds: time.Since(started).Seconds(),
 		Known: known, Chosen: len(results), Totals: map[string]map[conformance.Verdict]int{},
+		Coverage: Coverage{Operations: cover(results), Changes: coverChanges(results, changes)},
 	}
 	for _, result := range results {
 		version := result.Document.Version

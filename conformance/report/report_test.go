@@ -34,7 +34,7 @@ func sample(t *testing.T) *Report {
 		})
 	}
 	reds := conformance.ExpectedReds{{Case: "v1.23/ImageTag/fail", Reason: "later"}}
-	return New(endpoint, time.Now(), 7, results, reds)
+	return New(endpoint, time.Now(), 7, results, reds, map[string]string{"v1.23-01": "A state is shown."})
 }
 
 func TestResult(t *testing.T) {
@@ -45,6 +45,28 @@ func TestResult(t *testing.T) {
 	// The listed failure and the pass are in agreement with the list.
 	if len(r.Disagreements) != 3 {
 		t.Errorf("disagreements: %q", r.Disagreements)
+	}
+}
+
+func TestCoverageCountsWhatWasAsked(t *testing.T) {
+	operation := &document.Operation{
+		ID: "ImageTag", Method: "POST", Path: "/images/{name}/tag",
+		Parameters: []document.Parameter{{Name: "name", In: "path"}, {Name: "repo", In: "query"}, {Name: "force", In: "query"}},
+		Responses:  map[string]document.Response{"201": {}, "404": {}},
+	}
+	exchange := func(phase, method, target string, status int) conformance.Recorded {
+		return conformance.Recorded{Phase: phase, Exchange: &wire.Exchange{Method: method, Target: target, Status: status}}
+	}
+	covered := cover([]*conformance.Result{{
+		Case: &conformance.Case{Operation: operation},
+		Exchanges: []conformance.Recorded{
+			exchange("setup", "POST", "/v1.23/images/a/tag?force=1", 404),
+			exchange("request", "POST", "/v1.23/images/a/b/tag?repo=x", 201),
+			exchange("request", "GET", "/v1.23/images/a/json?force=1", 404),
+		},
+	}})
+	if got := covered[0]; got.Statuses != 2 || len(got.Unseen) != 1 || got.Unseen[0] != "404" || len(got.Unsent) != 1 || got.Unsent[0] != "force" {
+		t.Errorf("covered %+v", got)
 	}
 }
 
@@ -83,7 +105,7 @@ func TestWrite(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{`id="v1-23-ImageTag-pass"`, "1/5", "because &lt;of&gt;", "curl -i -X POST --unix-socket &#39;/run/x.sock&#39;"} {
+	for _, want := range []string{`id="v1-23-ImageTag-pass"`, "1/5", "A state is shown.", "because &lt;of&gt;", "curl -i -X POST --unix-socket &#39;/run/x.sock&#39;"} {
 		if !strings.Contains(string(page), want) {
 			t.Errorf("the page lacks %q", want)
 		}

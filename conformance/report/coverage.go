@@ -1,0 +1,143 @@
+package report
+
+import (
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/seed-50ced230/berth/conformance"
+	"github.com/seed-50ced230/berth/conformance/document"
+)
+
+// Coverage says what of the documents the requests of a run touched, counted
+// from the exchanges themselves. Requests that only built a precondition do not
+// count.
+type Coverage struct {
+	Operations []OperationCoverage `json:"operations"`
+	Changes    []ChangeCoverage    `json:"changes"`
+}
+
+// OperationCoverage is what the run asked of an operation, over all versions.
+type OperationCoverage struct {
+	Operation string `json:"operation"`
+	// Statuses and Parameters count what is declared, the Unseen and Unsent lists
+	// name what never came or was never sent.
+	Statuses   int      `json:"statuses"`
+	Unseen     []string `json:"unseen"`
+	Parameters int      `json:"parameters"`
+	Unsent     []string `json:"unsent"`
+}
+
+// ChangeCoverage is a documented change with what its cases found.
+type ChangeCoverage struct {
+	ID          string `json:"id"`
+	Description string `json:"description"`
+	// Cases are the cases at the version of the change.
+	Cases []ChangeCase `json:"cases,omitempty"`
+	// Without says why there is none.
+	Without string `json:"without,omitempty"`
+}
+
+// ChangeCase is a case of a change.
+type ChangeCase struct {
+	ID string `json:"id"`
+	// Verdict is empty if the case did not run.
+	Verdict conformance.Verdict `json:"verdict"`
+}
+
+// seen is what requests of an operation did.
+type seen struct {
+	operation  string
+	declared   map[string]bool // statuses
+	statuses   map[string]bool
+	parameters map[string]bool // declared names, true once sent
+}
+
+func cover(results []*conformance.Result) []OperationCoverage {
+	var order []*seen
+	byID := map[string]*seen{}
+	for _, result := range results {
+		s := byID[result.Operation.ID]
+		if s == nil {
+			s = &seen{result.Operation.ID, map[string]bool{}, map[string]bool{}, map[string]bool{}}
+			byID[result.Operation.ID] = s
+			order = append(order, s)
+		}
+		s.add(result)
+	}
+	var list []OperationCoverage
+	for _, s := range order {
+		c := OperationCoverage{Operation: s.operation, Statuses: len(s.declared), Parameters: len(s.parameters)}
+		for status := range s.declared {
+			if !s.statuses[status] {
+				c.Unseen = append(c.Unseen, status)
+			}
+		}
+		for name, sent := range s.parameters {
+			if !sent {
+				c.Unsent = append(c.Unsent, name)
+			}
+		}
+		slices.Sort(c.Unseen)
+		slices.Sort(c.Unsent)
+		list = append(list, c)
+	}
+	return list
+}
+
+func (s *seen) add(result *conformance.Result) {
+	for status := range result.Operation.Responses {
+		s.declared[status] = true
+	}
+	for _, parameter := range result.Operation.Parameters {
+		if parameter.In == "query" && !s.parameters[parameter.Name] {
+			s.parameters[parameter.Name] = false
+		}
+	}
+	for _, recorded := range result.Exchanges {
+		path, rawQuery, _ := strings.Cut(recorded.Exchange.Target, "?")
+		if recorded.Phase != "request" || recorded.Exchange.Method != result.Operation.Method || !asks(result.Operation, path) {
+			continue
+		}
+		if recorded.Exchange.Status != 0 {
+			s.statuses[strconv.Itoa(recorded.Exchange.Status)] = true
+		}
+		query, _ := url.ParseQuery(rawQuery)
+		for name := range query {
+			if _, declared := s.parameters[name]; declared {
+				s.parameters[name] = true
+			}
+		}
+	}
+}
+
+// asks says whether a target's path is one of the operation.
+func asks(operation *document.Operation, path string) bool {
+	before, after, _ := strings.Cut(operation.Path, "{"+operation.PathParameter()+"}")
+	_, path, _ = strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	path = "/" + path
+	if operation.PathParameter() == "" {
+		return path == operation.Path
+	}
+	return strings.HasPrefix(path, before) && strings.HasSuffix(path, after)
+}
+
+// coverChanges joins the rows of the changes with the results; descriptions are
+// those of the documents, by row.
+func coverChanges(results []*conformance.Result, descriptions map[string]string) []ChangeCoverage {
+	verdicts := map[string]conformance.Verdict{}
+	for _, result := range results {
+		verdicts[result.ID] = result.Verdict
+	}
+	var list []ChangeCoverage
+	for _, row := range conformance.ChangeRows() {
+		change := ChangeCoverage{ID: row.ID, Description: descriptions[row.ID], Without: row.Without}
+		for _, name := range row.Cases {
+			id := "v" + row.Version() + "/" + name
+			change.Cases = append(change.Cases, ChangeCase{ID: id, Verdict: verdicts[id]})
+		}
+		list = append(list, change)
+	}
+	return list
+}
