@@ -67,11 +67,25 @@ func openPidfd(pid int, start uint64) int {
 }
 
 func (f *followed) run(watch *net.UnixConn, shim *exec.Cmd) {
-	defer watch.Close()
+	for watch != nil {
+		f.read(watch)
+		_ = watch.Close()
+		watch = f.again()
+	}
+	if _, over := f.Exit(); !over {
+		f.finish()
+	}
+	if shim != nil {
+		_ = shim.Wait()
+	}
+}
+
+// read follows the monitor's events to the end of the connection.
+func (f *followed) read(watch *net.UnixConn) {
 	for {
 		e, err := protocol.ReadEvent(watch)
 		if err != nil {
-			break
+			return
 		}
 		switch e.Kind {
 		case protocol.EventOOM:
@@ -83,12 +97,33 @@ func (f *followed) run(watch *net.UnixConn, shim *exec.Cmd) {
 			f.ended(exitOf(e.Exit))
 		}
 	}
-	if _, over := f.Exit(); !over {
-		f.finish()
+}
+
+// again makes a new connection if the process has not ended and its monitor
+// lives, which is not expected: nothing must be killed because of a connection.
+func (f *followed) again() *net.UnixConn {
+	for range 100 {
+		if _, over := f.Exit(); over || !f.monitorLives() {
+			return nil
+		}
+		if watch, err := dialWatch(context.Background(), f.dir); err == nil {
+			return watch
+		}
+		time.Sleep(20 * time.Millisecond)
 	}
-	if shim != nil {
-		_ = shim.Wait()
-	}
+	return nil
+}
+
+func (f *followed) monitorLives() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return lives(f.handle.Shim, f.handle.ShimStart)
+}
+
+// lives says that the process that started at start has not exited.
+func lives(pid int, start uint64) bool {
+	st, err := protocol.ReadStat(strconv.Itoa(pid))
+	return err == nil && st.StartTime == start && !st.Dead()
 }
 
 // finish is for a process whose monitor is gone: either it recorded the exit,

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/seed-50ced230/berth/impl/fault"
 	"github.com/seed-50ced230/berth/impl/runtime/protocol"
 )
@@ -124,13 +126,13 @@ func (r *Runtime) loadChild(ctx context.Context, dir, id string) (*child, error)
 	}
 	watch, err := dialWatch(ctx, dir)
 	if err != nil {
-		if ctx.Err() != nil {
-			return nil, fmt.Errorf("load %s: %w", id, ctx.Err())
-		}
-		// Nobody listens. It may have exited in between, which followChild sees.
-		if h.Shim == 0 {
+		nobody := errors.Is(err, unix.ECONNREFUSED) || errors.Is(err, unix.ENOENT)
+		switch {
+		case h.Shim == 0 && nobody:
 			r.sweepChild(dir, h)
 			return &child{}, nil
+		case h.Shim == 0 || lives(h.Shim, h.ShimStart):
+			return nil, fmt.Errorf("load %s: %w", id, err)
 		}
 		return &child{handle: h}, nil
 	}

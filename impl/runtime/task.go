@@ -2,12 +2,14 @@ package runtime
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
 	"syscall"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"github.com/opencontainers/cgroups"
 
 	"github.com/seed-50ced230/berth/impl/fault"
@@ -52,13 +54,36 @@ func (t *Task) manager() (cgroups.Manager, error) {
 	return managerOf(&h)
 }
 
-// KillAll sends sig to every process of the container.
-func (t *Task) KillAll(_ context.Context, sig syscall.Signal) error {
+// Signal sends sig to the container's first process. SIGKILL thaws a paused
+// container, because a frozen process does not die on cgroup v1. An ended
+// container gives errdefs.ErrConflict.
+func (t *Task) Signal(ctx context.Context, sig syscall.Signal) error {
+	if err := t.followed.Signal(ctx, sig); err != nil || sig != syscall.SIGKILL {
+		return err
+	}
+	return t.thaw(ctx)
+}
+
+func (t *Task) thaw(ctx context.Context) error {
+	if paused, err := t.Paused(ctx); err != nil || !paused {
+		return nil // it is over, or not frozen
+	}
+	if err := t.Resume(ctx); err != nil && !errors.Is(err, errdefs.ErrConflict) {
+		return err
+	}
+	return nil
+}
+
+// KillAll sends sig to every process of the container, with SIGKILL as Signal.
+func (t *Task) KillAll(ctx context.Context, sig syscall.Signal) error {
 	m, err := t.manager()
 	if err != nil {
 		return err
 	}
-	return signalCgroup(m, sig)
+	if err := signalCgroup(m, sig); err != nil || sig != syscall.SIGKILL {
+		return err
+	}
+	return t.thaw(ctx)
 }
 
 // Pause freezes all processes of the container. A paused one stays so.

@@ -42,7 +42,6 @@ func TestKillPaused(t *testing.T) {
 	task := w.start(w.spec("sleep", "1000"))
 	must(t, task.Pause(testContext(t)))
 	must(t, task.Signal(testContext(t), 9))
-	must(t, task.Resume(testContext(t)))
 	if exit := wait(t, task); exit.Code != 137 {
 		t.Errorf("exit = %+v", exit)
 	}
@@ -181,5 +180,26 @@ func TestDefaultsInside(t *testing.T) {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in:\n%s", want, got)
 		}
+	}
+}
+
+// The container's first process has nothing of the host's: no descriptor, no
+// environment, no directory, no protection from the kernel's memory killer.
+func TestNothingInherited(t *testing.T) {
+	must(t, os.Setenv("SECRET_OF_THE_DAEMON", "x"))
+	defer os.Unsetenv("SECRET_OF_THE_DAEMON")
+	w := newWorld(t)
+	spec := w.spec("sh", "-c", "ls /proc/1/fd | tr '\\n' ' '; echo; tr '\\0' ' ' < /proc/1/environ; echo; readlink /proc/1/cwd; cat /proc/1/oom_score_adj")
+	wait(t, w.start(spec))
+	lines := strings.Split(output(readLog(t, spec.Log.Path), "stdout"), "\n")
+	// 10 is the shell's own, if it has one.
+	if fds := strings.Fields(lines[0]); len(fds) < 3 || strings.Join(fds[:3], " ") != "0 1 2" || len(fds) > 4 {
+		t.Errorf("descriptors %v", fds)
+	}
+	if lines[1] != "PATH=/bin HOME=/root " {
+		t.Errorf("environment %q", lines[1])
+	}
+	if lines[2] != "/" || lines[3] != "0" {
+		t.Errorf("directory %q, score %q", lines[2], lines[3])
 	}
 }

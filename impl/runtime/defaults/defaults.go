@@ -29,7 +29,10 @@ type Options struct {
 func Spec(o Options) (*specs.Spec, error) {
 	s := &specs.Spec{
 		Version: specs.Version,
-		Process: &specs.Process{Cwd: "/", Capabilities: CapabilitySets(o.Capabilities)},
+		Process: &specs.Process{
+			Cwd: "/", Capabilities: CapabilitySets(o.Capabilities),
+			OOMScoreAdj: new(int), // not the daemon's
+		},
 		Mounts:  Mounts(o.ShmSize, o.Privileged),
 		Linux: &specs.Linux{
 			Namespaces: []specs.LinuxNamespace{

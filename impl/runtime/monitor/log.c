@@ -156,6 +156,12 @@ static int utf8_len(const unsigned char *s, size_t n)
 	return len;
 }
 
+// plain are the ASCII characters that stand for themselves.
+static const bool plain[128] = {
+	[' ' ... '!'] = true,  ['#' ... '%'] = true, ['\'' ... ';'] = true, ['='] = true,
+	['?' ... '['] = true,  [']' ... 0x7f] = true, // not: " & < > and the backslash
+};
+
 // encode writes the inside of a JSON string. The characters that HTML and
 // JavaScript would misread are escaped as Go's encoding/json does, because
 // that is what readers of such files have always seen.
@@ -169,7 +175,7 @@ static void encode(const unsigned char *s, size_t n)
 		int len;
 
 		if (c < 0x80) {
-			if (c >= 0x20 && c != '"' && c != '\\' && c != '<' && c != '>' && c != '&') {
+			if (plain[c]) {
 				i++;
 				continue;
 			}
@@ -213,22 +219,24 @@ static void put_time(void)
 {
 	static time_t second = -1;
 	static char text[32];
+	static size_t text_n;
 	struct timespec ts;
-	char frac[16];
-	int len;
+	char frac[11] = {[0] = '.', [10] = 'Z'};
 
 	clock_gettime(CLOCK_REALTIME, &ts);
 	if (ts.tv_sec != second) {
 		struct tm tm;
 		if (gmtime_r(&ts.tv_sec, &tm) == NULL ||
-		    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm) == 0)
+		    (text_n = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm)) == 0)
 			return;
 		second = ts.tv_sec;
 	}
-	len = snprintf(frac, sizeof frac, ".%09ldZ", ts.tv_nsec);
-	put(text, strlen(text));
-	if (len > 0)
-		put(frac, (size_t)len);
+	for (int i = 9; i > 0; i--) {
+		frac[i] = (char)('0' + ts.tv_nsec % 10);
+		ts.tv_nsec /= 10;
+	}
+	put(text, text_n);
+	put(frac, sizeof frac);
 }
 
 static void emit(int stream, const char *s, size_t n)
