@@ -28,6 +28,23 @@ type live struct {
 	saving sync.Mutex
 }
 
+// operate finds a container and takes the right to operate on it, which the
+// caller gives back with unlock. Class NotFound, also if the container is removed
+// while operate waits.
+func (e *Engine) operate(ctx context.Context, ref string) (c *container.Container, unlock func(), err error) {
+	if c, err = e.containers.Get(ref); err != nil {
+		return nil, nil, err
+	}
+	if unlock, err = c.Lock(ctx); err != nil {
+		return nil, nil, err
+	}
+	if _, err := e.containers.Get(c.ID); err != nil {
+		unlock()
+		return nil, nil, err
+	}
+	return c, unlock, nil
+}
+
 // live gives the container's entry, made at the first call.
 func (e *Engine) live(id string) *live {
 	e.mu.Lock()

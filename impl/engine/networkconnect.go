@@ -140,11 +140,7 @@ func (e *Engine) NetworkConnect(ctx context.Context, p *hub.NetworkConnectParams
 	if err != nil {
 		return err
 	}
-	c, err := e.containers.Get(p.Body.Container)
-	if err != nil {
-		return err
-	}
-	unlock, err := c.Lock(ctx)
+	c, unlock, err := e.operate(ctx, p.Body.Container)
 	if err != nil {
 		return err
 	}
@@ -201,11 +197,7 @@ func (e *Engine) NetworkDisconnect(ctx context.Context, p *hub.NetworkDisconnect
 	if err != nil {
 		return err
 	}
-	c, err := e.containers.Get(p.Body.Container)
-	if err != nil {
-		return err
-	}
-	unlock, err := c.Lock(ctx)
+	c, unlock, err := e.operate(ctx, p.Body.Container)
 	if err != nil {
 		return err
 	}

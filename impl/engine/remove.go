@@ -179,18 +179,11 @@ func (e *Engine) ContainerRename(ctx context.Context, p *hub.ContainerRenamePara
 	if p.Name == "" || p.NewName == "" {
 		return fault.Invalid("Neither old nor new names may be empty")
 	}
-	c, err := e.containers.Get(p.Name)
-	if err != nil {
-		return err
-	}
-	unlock, err := c.Lock(ctx)
+	c, unlock, err := e.operate(ctx, p.Name)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	if _, err := e.containers.Get(c.ID); err != nil {
-		return err
-	}
 	before := c.Record()
 	name, err := e.reserveName(p.NewName, c.ID)
 	if err != nil {

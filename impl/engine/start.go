@@ -21,18 +21,11 @@ import (
 // the body, as clients of the oldest versions send it, replaces the one given
 // at creation.
 func (e *Engine) ContainerStart(ctx context.Context, p *hub.ContainerStartParams) error {
-	c, err := e.containers.Get(p.Name)
-	if err != nil {
-		return err
-	}
-	unlock, err := c.Lock(ctx)
+	c, unlock, err := e.operate(ctx, p.Name)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	if _, err := e.containers.Get(c.ID); err != nil {
-		return err // removed while we waited
-	}
 	r := c.Record()
 	switch r.State.Status {
 	case container.Running:

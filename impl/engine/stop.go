@@ -21,11 +21,7 @@ const defaultStopTimeout = 10 * time.Second
 
 // ContainerStop serves POST /containers/(id or name)/stop.
 func (e *Engine) ContainerStop(ctx context.Context, p *hub.ContainerStopParams) error {
-	c, err := e.containers.Get(p.Name)
-	if err != nil {
-		return err
-	}
-	unlock, err := c.Lock(ctx)
+	c, unlock, err := e.operate(ctx, p.Name)
 	if err != nil {
 		return err
 	}
@@ -123,11 +119,7 @@ func (e *Engine) haltRestarting(c *container.Container) {
 // ContainerRestart serves POST /containers/(id or name)/restart. A container
 // that does not run is started.
 func (e *Engine) ContainerRestart(ctx context.Context, p *hub.ContainerRestartParams) error {
-	c, err := e.containers.Get(p.Name)
-	if err != nil {
-		return err
-	}
-	unlock, err := c.Lock(ctx)
+	c, unlock, err := e.operate(ctx, p.Name)
 	if err != nil {
 		return err
 	}
@@ -196,11 +188,7 @@ func killError(name, id string, err error) error {
 
 // ContainerPause serves POST /containers/(id or name)/pause.
 func (e *Engine) ContainerPause(ctx context.Context, p *hub.ContainerPauseParams) error {
-	c, err := e.containers.Get(p.Name)
-	if err != nil {
-		return err
-	}
-	unlock, err := c.Lock(ctx)
+	c, unlock, err := e.operate(ctx, p.Name)
 	if err != nil {
 		return err
 	}
@@ -229,11 +217,7 @@ func (e *Engine) ContainerPause(ctx context.Context, p *hub.ContainerPauseParams
 
 // ContainerUnpause serves POST /containers/(id or name)/unpause.
 func (e *Engine) ContainerUnpause(ctx context.Context, p *hub.ContainerUnpauseParams) error {
-	c, err := e.containers.Get(p.Name)
-	if err != nil {
-		return err
-	}
-	unlock, err := c.Lock(ctx)
+	c, unlock, err := e.operate(ctx, p.Name)
 	if err != nil {
 		return err
 	}

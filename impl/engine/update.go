@@ -61,11 +61,7 @@ func (e *Engine) replaceHostConfig(c *container.Container, body *models.HostConf
 // restart policy. Values that are not given stay as they are. Either all of it
 // holds afterwards or nothing has changed.
 func (e *Engine) ContainerUpdate(ctx context.Context, p *hub.ContainerUpdateParams) (*models.ContainerUpdateResponse, error) {
-	c, err := e.containers.Get(p.Name)
-	if err != nil {
-		return nil, err
-	}
-	unlock, err := c.Lock(ctx)
+	c, unlock, err := e.operate(ctx, p.Name)
 	if err != nil {
 		return nil, err
 	}
