@@ -61,7 +61,7 @@ func (e *Engine) SystemInfo(context.Context, *hub.SystemInfoParams) (*models.Inf
 		NEventsListener:    int64(e.Events.Readers()),
 		OperatingSystem:    host.OperatingSystem("/"),
 		IndexServerAddress: indexAddress,
-		RegistryConfig:     registryConfig(),
+		RegistryConfig:     e.registryConfig(),
 		InitPath:           e.InitPath,
 		NCPU:               int64(goruntime.NumCPU()),
 		DockerRootDir:      e.DataRoot,
@@ -136,14 +136,22 @@ func (e *Engine) describeHost(m *models.Info) error {
 }
 
 // registryConfig tells how registries are treated: over TLS with a valid
-// certificate, except on this machine itself.
-func registryConfig() *models.RegistryConfig {
-	return &models.RegistryConfig{
-		InsecureRegistryCIDRs: []string{"127.0.0.0/8"},
+// certificate, but for those that were named or are on this machine.
+func (e *Engine) registryConfig() *models.RegistryConfig {
+	trust := e.Registry.Trust()
+	m := &models.RegistryConfig{
+		Mirrors: trust.Mirrors,
 		IndexConfigs: map[string]models.IndexConfig{
-			"docker.io": {Name: "docker.io", Secure: true, Official: true},
+			"docker.io": {Name: "docker.io", Mirrors: trust.Mirrors, Secure: true, Official: true},
 		},
 	}
+	for _, network := range trust.Networks {
+		m.InsecureRegistryCIDRs = append(m.InsecureRegistryCIDRs, network.String())
+	}
+	for _, host := range trust.Hosts {
+		m.IndexConfigs[host] = models.IndexConfig{Name: host}
+	}
+	return m
 }
 
 // networkDrivers are those of the networks that the manager has made.

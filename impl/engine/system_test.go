@@ -14,6 +14,7 @@ import (
 
 	"github.com/seed-50ced230/berth/gen/hub"
 	"github.com/seed-50ced230/berth/gen/hub/models"
+	"github.com/seed-50ced230/berth/impl/image/registry"
 )
 
 // The figures of /info are compared with other sources of the same machine.
@@ -22,6 +23,12 @@ func TestInfoIsTrue(t *testing.T) {
 	t.Setenv("https_proxy", "user:secret@proxy:3129")
 	t.Setenv("no_proxy", "localhost,10.0.0.0/8")
 	e := newEngine(t)
+	var err error
+	if e.Registry, err = registry.New(registry.Options{
+		Insecure: []string{"registry.test:5000", "10.20.0.0/16"}, Mirrors: []string{"https://mirror.test"},
+	}); err != nil {
+		t.Fatal(err)
+	}
 	importImage(t, e, "a", "v1", `CMD ["true"]`)
 	for _, name := range []string{"one", "two"} {
 		if _, err := e.ContainerCreate(t.Context(), &hub.ContainerCreateParams{Name: name, Body: &models.ContainerCreateRequest{
@@ -67,7 +74,12 @@ func TestInfoIsTrue(t *testing.T) {
 	if m.NFd < 3 || m.NGoroutines < 1 || m.SystemTime == "" || len(m.DriverStatus) == 0 || m.OperatingSystem == "" {
 		t.Errorf("%+v", m)
 	}
-	if m.SystemStatus != nil || m.Plugins.Authorization != nil || m.RegistryConfig.Mirrors != nil {
+	r := m.RegistryConfig
+	if fmt.Sprint(r.InsecureRegistryCIDRs) != "[127.0.0.0/8 ::1/128 10.20.0.0/16]" || fmt.Sprint(r.Mirrors) != "[https://mirror.test]" ||
+		!r.IndexConfigs["docker.io"].Secure || r.IndexConfigs["registry.test:5000"].Secure || r.IndexConfigs["registry.test:5000"].Name == "" {
+		t.Errorf("registries: %+v", r)
+	}
+	if m.SystemStatus != nil || m.Plugins.Authorization != nil || r.IndexConfigs["registry.test:5000"].Mirrors != nil {
 		t.Error("what does not exist is null")
 	}
 }
