@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -102,36 +101,16 @@ func (s *Store) dropUnknownBlobs(blobs []digest.Digest) {
 	}
 }
 
-// blobFile receives a compressed layer for the cache.
+// blobFile receives a compressed layer for the cache. The next start sweeps it
+// unless keep named it.
 type blobFile struct {
 	s *Store
 	f *os.File
 }
 
-// newBlobFile makes a file that the next start sweeps unless keep named it;
-// nil when nothing is to be kept.
-func (s *Store) newBlobFile() (*blobFile, error) {
-	if s.cache < 0 {
-		return nil, nil
-	}
-	f, err := os.CreateTemp(filepath.Join(s.root, blobsDir), ".")
-	if err != nil {
-		return nil, err
-	}
-	return &blobFile{s: s, f: f}, nil
-}
-
-// Write adds to the file. A nil file takes everything.
-func (b *blobFile) Write(p []byte) (int, error) {
-	if b == nil {
-		return len(p), nil
-	}
-	return b.f.Write(p)
-}
-
 // keep gives the finished file its name.
 func (b *blobFile) keep(d digest.Digest) error {
-	if b == nil || b.f == nil {
+	if b.f == nil {
 		return nil
 	}
 	name := b.f.Name()
@@ -142,7 +121,7 @@ func (b *blobFile) keep(d digest.Digest) error {
 
 // drop removes the file if keep was not called.
 func (b *blobFile) drop() {
-	if b == nil || b.f == nil {
+	if b.f == nil {
 		return
 	}
 	name := b.f.Name()
@@ -216,12 +195,4 @@ func (s *Store) doc(id digest.Digest) (m manifest, ok bool, err error) {
 		return m, false, fmt.Errorf("read manifest of %s: %w", id, err)
 	}
 	return m, ok, nil
-}
-
-// tee reads from r and keeps a copy.
-func tee(r io.Reader, b *blobFile) io.Reader {
-	if b == nil {
-		return r
-	}
-	return io.TeeReader(r, b)
 }

@@ -264,14 +264,6 @@ func (in *ingest) commit() error {
 	return nil
 }
 
-// keepBlob gives a finished blob its name in the cache, until abort at least.
-func (in *ingest) keepBlob(f *blobFile, d digest.Digest) error {
-	in.mu.Lock()
-	in.kept = append(in.kept, d)
-	in.mu.Unlock()
-	return f.keep(d)
-}
-
 // abort removes what commit did not take. After a commit it removes the layers nobody uses.
 func (in *ingest) abort() {
 	for dir := range in.dirs {

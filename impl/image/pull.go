@@ -3,6 +3,7 @@ package image
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -265,38 +266,38 @@ func (p *pull) layers(ctx context.Context, descs []ocispec.Descriptor, diffs []d
 	return nil
 }
 
-// layer downloads and unpacks one layer in one go, and keeps its bytes.
+// layer downloads and unpacks one layer, and keeps its bytes. A download that
+// was begun by another pull may fail for reasons of that one, so a failure is
+// tried once more.
 func (p *pull) layer(ctx context.Context, d ocispec.Descriptor) (*unpacked, error) {
-	id := short(d.Digest.Encoded())
-	body, err := p.from.Blob(ctx, d)
-	if err != nil {
-		return nil, err
+	u, shared, err := p.layerOnce(ctx, d)
+	if err != nil && shared && ctx.Err() == nil {
+		u, _, err = p.layerOnce(ctx, d)
 	}
-	defer body.Close()
-	file, err := p.s.newBlobFile()
+	return u, err
+}
+
+func (p *pull) layerOnce(ctx context.Context, d ocispec.Descriptor) (u *unpacked, shared bool, err error) {
+	body, shared, err := p.s.join(ctx, p.from, d, p.progress)
 	if err != nil {
-		return nil, err
+		return nil, shared, err
 	}
-	defer file.drop()
-	counted := &countingReader{r: body, id: id, total: d.Size, status: "Downloading", report: p.progress}
-	source := tee(counted, file)
-	plain, err := layer.Decompress(ctx, source)
+	defer func() { err = errors.Join(err, body.Close()) }()
+	plain, err := layer.Decompress(ctx, body)
 	if err != nil {
-		return nil, err
+		return nil, shared, err
 	}
 	defer plain.Close()
-	u, err := p.in.unpack(ctx, plain)
-	if err != nil {
-		return nil, fmt.Errorf("layer %s: %w", id, err)
+	if u, err = p.in.unpack(ctx, plain); err != nil {
+		return nil, shared, fmt.Errorf("layer %s: %w", body.id, err)
 	}
 	// What follows the compressed stream belongs to the blob and its digest.
-	if _, err := io.Copy(io.Discard, source); err != nil {
-		return nil, err
+	if _, err = io.Copy(io.Discard, body); err == nil {
+		err = body.keep(p.in)
 	}
-	p.progress(Progress{ID: id, Status: "Download complete"})
-	if err := p.in.keepBlob(file, d.Digest); err != nil {
-		return nil, err
+	if err != nil {
+		return nil, shared, errors.Join(err, p.in.discard(u.dir))
 	}
-	p.progress(Progress{ID: id, Status: "Extracting", Current: d.Size, Total: d.Size})
-	return u, nil
+	p.progress(Progress{ID: body.id, Status: "Extracting", Current: d.Size, Total: d.Size})
+	return u, shared, nil
 }

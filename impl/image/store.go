@@ -72,12 +72,13 @@ const (
 
 // Store is an image store on one directory.
 type Store struct {
-	root   string
-	limits layer.Limits
-	cache  int64 // bytes of compressed layers to keep
-	log    *slog.Logger
-	db     *bbolt.DB
-	trash  *trash
+	root      string
+	limits    layer.Limits
+	cache     int64 // bytes of compressed layers to keep
+	log       *slog.Logger
+	db        *bbolt.DB
+	trash     *trash
+	downloads downloads
 
 	// writing serializes transactions: who holds it may read the maps without
 	// mu and change them with it.
