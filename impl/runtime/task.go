@@ -43,6 +43,15 @@ func (t *Task) ID() string { return t.id }
 // container's hands: resolve paths inside it.
 func (t *Task) Root() string { return "/proc/" + strconv.Itoa(t.Pid()) + "/root" }
 
+// Rootfs is a path through which the daemon sees the container's root as its
+// layers make it, without anything that is mounted there, while it runs. The
+// same caution applies.
+func (t *Task) Rootfs() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return "/proc/" + strconv.Itoa(t.handle.Shim) + "/fd/" + strconv.Itoa(t.handle.RootFD)
+}
+
 // manager makes a cgroup manager for one operation on a running container.
 func (t *Task) manager() (cgroups.Manager, error) {
 	if _, over := t.Exit(); over {

@@ -33,7 +33,7 @@ func Spec(o Options) (*specs.Spec, error) {
 			Cwd: "/", Capabilities: CapabilitySets(o.Capabilities),
 			OOMScoreAdj: new(int), // not the daemon's
 		},
-		Mounts:  Mounts(o.ShmSize, o.Privileged),
+		Mounts: Mounts(o.ShmSize, o.Privileged),
 		Linux: &specs.Linux{
 			Namespaces: []specs.LinuxNamespace{
 				{Type: specs.MountNamespace}, {Type: specs.UTSNamespace},

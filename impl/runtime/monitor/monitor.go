@@ -47,10 +47,12 @@ type Config struct {
 	// CgroupProcs is the file with the pids of the processes that must end with
 	// the child; empty when the kernel sees to that (pid namespace).
 	CgroupProcs string
-	LogPath     string
-	LogFile     int
-	LogMaxSize  int64
-	LogMaxFile  int
+	// Root is kept open to the monitor's end, -1: nothing. See package shim.
+	Root       int
+	LogPath    string
+	LogFile    int
+	LogMaxSize int64
+	LogMaxFile int
 	// Conns are connections of clients that attached before the start.
 	Conns []int
 }
@@ -62,7 +64,7 @@ func Become(exe string, c Config) error {
 		num(c.Listen), num(c.Dir), num(c.MountNS), num(c.Stdin), num(c.Stdout), num(c.Stderr),
 		num(c.OOMEvent), num(c.OOMFile), flag(c.Terminal), flag(c.StdinOnce), flag(c.Exec), num(c.Child),
 		c.CgroupProcs, c.LogPath, num(c.LogFile), strconv.FormatInt(c.LogMaxSize, 10), num(c.LogMaxFile)}
-	keep := []int{c.Listen, c.Dir, c.MountNS, c.Stdin, c.Stdout, c.Stderr, c.OOMEvent, c.OOMFile, c.LogFile}
+	keep := []int{c.Listen, c.Dir, c.MountNS, c.Stdin, c.Stdout, c.Stderr, c.OOMEvent, c.OOMFile, c.LogFile, c.Root}
 	for _, fd := range c.Conns {
 		argv = append(argv, num(fd))
 		keep = append(keep, fd)

@@ -68,7 +68,7 @@ func become(args []string) {
 	_, err2 := fmt.Sscan(args[4], &files)
 	check(errors.Join(err1, err2))
 	c := monitor.Config{
-		ID: "test", Listen: 3, MountNS: -1, Stdin: -1, OOMEvent: -1, OOMFile: -1,
+		ID: "test", Listen: 3, MountNS: -1, Stdin: -1, OOMEvent: -1, OOMFile: -1, Root: -1,
 		StdinOnce: true, LogPath: log, LogMaxSize: size, LogMaxFile: files,
 	}
 	var err error

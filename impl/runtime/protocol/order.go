@@ -87,6 +87,8 @@ type Handle struct {
 	PidStart  uint64
 	StartedAt time.Time
 	Terminal  bool
+	// RootFD is the monitor's descriptor of the container's root, 0 if none.
+	RootFD int `json:",omitempty"`
 	// Cgroup and CgroupPaths are libcontainer's, for pause, update and stats.
 	Cgroup      *cgroups.Cgroup   `json:",omitempty"`
 	CgroupPaths map[string]string `json:",omitempty"`

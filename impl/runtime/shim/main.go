@@ -102,6 +102,7 @@ type started struct {
 	container *libcontainer.Container
 	process   *libcontainer.Process
 	pid       int
+	root      int // descriptor of the container's root, -1 for an exec
 	undo      func()
 }
 
@@ -155,7 +156,7 @@ func carryOut(files []int, report *os.File) (err error) {
 		ID:     order.ID,
 		Listen: files[protocol.FileListen], Dir: files[protocol.FileHandle], MountNS: files[protocol.FileMountNS],
 		Stdin: stdio.stdin, Stdout: stdio.stdout, Stderr: stdio.stderr,
-		OOMEvent: -1, OOMFile: -1,
+		OOMEvent: -1, OOMFile: -1, Root: s.root,
 		Terminal: terminal, StdinOnce: order.Stdio.StdinOnce,
 		Exec: order.Process != nil, Child: s.pid,
 		LogPath: order.Log.Path, LogFile: logFD, LogMaxSize: order.Log.MaxSize, LogMaxFile: order.Log.MaxFile,
@@ -196,7 +197,7 @@ func newHandle(order *protocol.Order, s *started, terminal bool) (*protocol.Hand
 	h := &protocol.Handle{
 		Version: protocol.Version, ID: order.ID, Exec: order.Exec,
 		Shim: os.Getpid(), ShimStart: shimStart, Pid: s.pid, PidStart: pidStart,
-		StartedAt: time.Now().UTC(), Terminal: terminal,
+		StartedAt: time.Now().UTC(), Terminal: terminal, RootFD: max(s.root, 0),
 	}
 	if order.Process == nil {
 		state, err := s.container.State()

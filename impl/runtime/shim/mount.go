@@ -16,21 +16,33 @@ import (
 // program's first one: what it starts is there, too, and so is the monitor.
 // Other threads see the host's mounts, and nothing that runs there needs the
 // container's root.
-func mountRoot(order *protocol.Order) (string, error) {
+//
+// The descriptor of the root is for the monitor to keep. When the last user of
+// an overlay is gone, the kernel writes back everything that is dirty on the
+// file system of the upper directory, the host's most often
+// (fs/overlayfs/super.c, ovl_sync_fs). With the descriptor, this happens when
+// the monitor ends and not in the exit of the container's process, which the
+// client waits for. And the daemon can see the root through it without what is
+// mounted there for the container.
+func mountRoot(order *protocol.Order) (path string, fd int, err error) {
 	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
-		return "", fmt.Errorf("make a mount namespace: %w", err)
+		return "", -1, fmt.Errorf("make a mount namespace: %w", err)
 	}
 	if err := isolateMounts(order); err != nil {
-		return "", err
+		return "", -1, err
 	}
-	r := order.Rootfs
-	if r.Dir != "" {
-		return r.Dir, nil
+	path = order.Rootfs.Dir
+	if path == "" {
+		if err := mountOverlay(order.Rootfs); err != nil {
+			return "", -1, fmt.Errorf("mount the container's root: %w", err)
+		}
+		path = order.Rootfs.Target
 	}
-	if err := mountOverlay(r); err != nil {
-		return "", fmt.Errorf("mount the container's root: %w", err)
+	fd, err = unix.Open(path, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return "", -1, fmt.Errorf("open the container's root: %w", &os.PathError{Op: "open", Path: path, Err: err})
 	}
-	return r.Target, nil
+	return path, fd, nil
 }
 
 // isolateMounts keeps what is mounted here away from the host, while what the

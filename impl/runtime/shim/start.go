@@ -23,7 +23,7 @@ import (
 const logLevel = "4"
 
 func startContainer(order *protocol.Order, stdio *stdio) (_ *started, err error) {
-	root, err := mountRoot(order)
+	root, rootFD, err := mountRoot(order)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +54,7 @@ func startContainer(order *protocol.Order, stdio *stdio) (_ *started, err error)
 		_ = container.Destroy()
 		return nil, classify(err, order.OCI.Process.Args)
 	}
-	s := &started{container: container, process: process, undo: func() {
+	s := &started{container: container, process: process, root: rootFD, undo: func() {
 		terminate(process)
 		_ = container.Destroy()
 	}}
@@ -75,7 +75,7 @@ func startExec(order *protocol.Order, stdio *stdio) (*started, error) {
 		terminate(process)
 		return nil, classify(err, order.Process.Args)
 	}
-	s := &started{container: container, process: process, undo: func() { terminate(process) }}
+	s := &started{container: container, process: process, root: -1, undo: func() { terminate(process) }}
 	return s.with(stdio)
 }
 
