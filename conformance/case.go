@@ -51,6 +51,7 @@ func Cases(documents []*document.Document) []*Case {
 			cases = append(cases, ownCases(doc, operation)...)
 			cases = append(cases, generatedCases(doc, operation)...)
 			cases = append(cases, fieldCases(doc, operation)...)
+			cases = append(cases, parameterCases(doc, operation)...)
 			cases = append(cases, recordedCases(doc, operation)...)
 		}
 	}

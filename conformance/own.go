@@ -39,6 +39,7 @@ func ownCases(doc *document.Document, operation *document.Operation) []*Case {
 		add("silent", "The head of the answer comes before the first byte of output.", runAttachSilent, "stream")
 	case "ExecStart":
 		add("detached", "Detached there is no body.", runExecDetached)
+		add("upgrade", "With Connection: Upgrade and Upgrade: tcp the status is 101.", runExecUpgrade, "stream")
 		add("terminal", "With a terminal the bytes are the terminal's.", runExecTerminal, "stream")
 	case "SystemEvents":
 		add("live", "The head of the answer comes before the first event, and events come as they happen.", runEventsLive, "stream")

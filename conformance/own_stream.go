@@ -182,6 +182,20 @@ func runExecTerminal(r *Run) {
 	r.equal("stream", "", string(r.wholeBody(stream)), "terminal\r\n")
 }
 
+func runExecUpgrade(r *Run) {
+	r.containerRunning()
+	id := r.execCreate(map[string]any{"Cmd": shell("echo heard; echo error >&2"), "AttachStdin": false})
+	req := r.request(http.MethodPost, "/exec/"+id+"/start", nil, map[string]any{"Detach": false, "Tty": false})
+	req.Header.Set("Connection", "Upgrade")
+	req.Header.Set("Upgrade", "tcp")
+	stdout, stderr, err := wire.ReadFrames(r.streaming(req, http.StatusSwitchingProtocols))
+	if err != nil {
+		r.finding("stream", "", "%v", err)
+	}
+	r.equal("stream", "stdout", string(stdout), "heard\n")
+	r.equal("stream", "stderr", string(stderr), "error\n")
+}
+
 // runEventsLive listens first, then makes something happen.
 func runEventsLive(r *Run) {
 	r.baseImage()

@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"bytes"
 	"net/http"
 	"net/url"
 
@@ -33,8 +34,19 @@ func provocations(operation string) []provocation {
 				return r.posting("/containers/create", query("name", "a b"), map[string]any{"Image": r.baseImage(), "Cmd": []string{"true"}})
 			}},
 		}
+	case "ContainerList":
+		return []provocation{{"before-unknown", http.StatusNotFound, "A container that does not exist as before is answered with 404.", func(r *Run) func() *wire.Response {
+			return r.sending(http.MethodGet, "/containers/json", query("before", r.fresh()), nil)
+		}}}
 	case "ContainerStart":
-		return []provocation{{"running-already", http.StatusNotModified, "Starting a running container is answered with 304.", onContainer((*Run).containerRunning, "/start", nil)}}
+		return []provocation{
+			{"running-already", http.StatusNotModified, "Starting a running container is answered with 304.", onContainer((*Run).containerRunning, "/start", nil)},
+			{"paused", http.StatusConflict, "Starting a paused container is refused with 409.", onContainer((*Run).containerPaused, "/start", nil)},
+		}
+	case "ContainerAttach":
+		return []provocation{{"paused", http.StatusConflict, "Attaching to a paused container is refused with 409.", onContainer((*Run).containerPaused, "/attach", url.Values{"stream": {"1"}, "stdout": {"1"}})}}
+	case "ContainerAttachWebsocket":
+		return []provocation{{"no-handshake", http.StatusBadRequest, "A request that is no WebSocket handshake is refused with 400.", reading((*Run).containerRunning, "/attach/ws", url.Values{"stream": {"1"}, "stdout": {"1"}})}}
 	case "ContainerStop":
 		return []provocation{{"stopped-already", http.StatusNotModified, "Stopping a container that does not run is answered with 304.", onContainer((*Run).containerExited, "/stop", nil)}}
 	case "ContainerKill":
@@ -116,6 +128,23 @@ func otherProvocations(operation string) []provocation {
 			r.imageLoaded()
 			return r.posting("/images/"+r.values["image"]+"/tag", query("repo", "BAD/NAME"), nil)
 		}}}
+	case "ImageGetAll":
+		return []provocation{{"no-such-image", http.StatusNotFound, "An image that does not exist is answered with 404.", func(r *Run) func() *wire.Response {
+			return r.sending(http.MethodGet, "/images/get", query("names", r.fresh()), nil)
+		}}}
+	case "ImageLoad":
+		return []provocation{{"no-archive", http.StatusBadRequest, "A body that is no archive is refused with 400.", func(r *Run) func() *wire.Response {
+			return r.sending(http.MethodPost, "/images/load", nil, bytes.Repeat([]byte("no archive "), 100))
+		}}}
+	case "ImageCreate":
+		return []provocation{
+			{"bad-name", http.StatusBadRequest, "A malformed name is refused with 400.", func(r *Run) func() *wire.Response {
+				return r.posting("/images/create", url.Values{"fromImage": {"BAD/NAME"}, "tag": {"latest"}}, nil)
+			}},
+			{"no-source", http.StatusBadRequest, "A request with neither fromImage nor fromSrc is refused with 400.", func(r *Run) func() *wire.Response {
+				return r.posting("/images/create", nil, nil)
+			}},
+		}
 	case "ImageDelete":
 		return []provocation{{"in-use", http.StatusConflict, "An image that a running container uses is not removed: 409.", func(r *Run) func() *wire.Response {
 			r.imageLoaded()
@@ -131,6 +160,11 @@ func otherProvocations(operation string) []provocation {
 		return []provocation{{"wrong-password", http.StatusUnauthorized, "Credentials that the registry refuses are answered with 401.", func(r *Run) func() *wire.Response {
 			r.registryWithLogin()
 			return r.posting("/auth", nil, map[string]any{"username": "hannibal", "password": "wrong", "serveraddress": r.values["registry"]})
+		}}}
+	case "VolumeCreate":
+		return []provocation{{"no-such-driver", http.StatusNotFound, "A volume driver that does not exist is answered with 404.", func(r *Run) func() *wire.Response {
+			r.values["volume"] = r.fresh()
+			return r.posting("/volumes/create", nil, map[string]any{"Name": r.values["volume"], "Driver": "no-such-driver"})
 		}}}
 	case "VolumeDelete":
 		return []provocation{{"in-use", http.StatusConflict, "A volume that a container uses is not removed: 409.", func(r *Run) func() *wire.Response {
@@ -154,11 +188,19 @@ func otherProvocations(operation string) []provocation {
 			}},
 		}
 	case "NetworkConnect", "NetworkDisconnect":
+		var already []provocation
+		if operation == "NetworkConnect" {
+			already = []provocation{{"connected-already", http.StatusConflict, "A container that is connected already is refused with 409.", func(r *Run) func() *wire.Response {
+				r.networkCreated()
+				r.containerInNetwork()
+				return r.posting("/networks/"+r.values["network"]+"/connect", nil, map[string]any{"Container": r.values["container"]})
+			}}}
+		}
 		action := map[string]string{"NetworkConnect": "/connect", "NetworkDisconnect": "/disconnect"}[operation]
-		return []provocation{{"no-such-container", http.StatusNotFound, "A container that does not exist is answered with 404.", func(r *Run) func() *wire.Response {
+		return append(already, provocation{"no-such-container", http.StatusNotFound, "A container that does not exist is answered with 404.", func(r *Run) func() *wire.Response {
 			r.networkCreated()
 			return r.posting("/networks/"+r.values["network"]+action, nil, map[string]any{"Container": r.fresh()})
-		}}}
+		}})
 	}
 	return nil
 }

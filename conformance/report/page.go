@@ -27,8 +27,10 @@ type cell struct {
 	Version string
 	// Verdict is the worst of the cases; empty if there is none.
 	Verdict conformance.Verdict
-	Passed  int
-	Cases   []Case
+	// First is the id of the first case with that verdict.
+	First  string
+	Passed int
+	Cases  []Case
 }
 
 type section struct {
@@ -97,6 +99,6 @@ func (v *view) place(c Case) {
 	}
 	order := conformance.Verdicts()
 	if cell.Verdict == "" || slices.Index(order, c.Verdict) > slices.Index(order, cell.Verdict) {
-		cell.Verdict = c.Verdict
+		cell.Verdict, cell.First = c.Verdict, c.ID
 	}
 }
