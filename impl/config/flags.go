@@ -44,7 +44,7 @@ registry-mirrors).
 	f.BoolVarP(&c.Debug, "debug", "D", false, "the same as --log-level debug")
 	f.StringVarP(&c.LogLevel, "log-level", "l", "info", "debug, info, warn or error")
 	f.StringVar(&c.LogFormat, "log-format", "text", "text or json")
-	f.StringVarP(&c.Group, "group", "G", "docker", "group of the unix sockets, root if there is no such group")
+	f.StringVarP(&c.Group, "group", "G", "", "group of the unix sockets (default docker, root if there is no such group)")
 	f.StringVar(&c.CORS, "api-cors-header", "", "value of Access-Control-Allow-Origin (empty: no CORS)")
 	f.StringArrayVar(&c.Labels, "label", nil, "key=value shown by GET /info (repeat)")
 	f.BoolVar(&c.AllowPlain, "allow-plain-tcp", false, "serve tcp:// without TLS: everybody who reaches the port is root on this host")
