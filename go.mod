@@ -67,7 +67,7 @@ require (
 	github.com/mdlayher/netlink v1.7.3-0.20250113171957-fbb4dce95f42 // indirect; hears when another program changes the nftables rules
 	github.com/mdlayher/socket v0.6.0 // indirect
 	github.com/moby/go-archive v0.3.3 // indirect; changes between directories, and tar archives, as Docker makes them
-	github.com/moby/patternmatcher v0.6.1 // indirect
+	github.com/moby/patternmatcher v0.6.1 // indirect; .dockerignore
 	github.com/moby/profiles/seccomp v0.2.3 // indirect; Docker's default seccomp profile
 	github.com/moby/sys/capability v0.5.0 // indirect; which capabilities the host has to give
 	github.com/moby/sys/sequential v0.7.0 // indirect
@@ -99,7 +99,7 @@ require (
 	go.opentelemetry.io/otel/trace v1.47.0 // indirect
 	go.yaml.in/yaml/v3 v3.0.5 // indirect; YAML of examples and reports
 	golang.org/x/mod v0.41.0 // indirect
-	golang.org/x/net v0.62.0 // indirect
+	golang.org/x/net v0.62.0 // indirect; DNS messages, for the resolver of user-defined networks
 	golang.org/x/sync v0.24.0 // indirect; groups and semaphores of goroutines
 	golang.org/x/sys v0.49.0 // indirect; system calls that the standard library lacks
 	golang.org/x/text v0.43.0 // indirect
@@ -110,7 +110,7 @@ require (
 require (
 	github.com/agext/levenshtein v1.2.3 // indirect
 	github.com/containerd/typeurl/v2 v2.3.0 // indirect
-	github.com/moby/buildkit v0.33.0 // indirect
+	github.com/moby/buildkit v0.33.0 // indirect; parses Dockerfiles and replaces their variables, by their authors' grammar
 	github.com/moby/docker-image-spec v1.3.1 // indirect
 	github.com/pkg/errors v0.9.1 // indirect
 	github.com/planetscale/vtprotobuf v0.6.1-0.20240319094008-0393e58bdf10 // indirect

@@ -189,13 +189,21 @@ func (o *output) close() error {
 	return o.conn.Close()
 }
 
-// failure tells the client in the stream's own form why it ends.
+// failure tells the client in the stream's own form why it ends. An error that
+// has a code of its own there (the exit status of a build's command) has a
+// method StreamCode.
 func (o *output) failure(err error) error {
 	type detail struct {
+		Code    int    `json:"code,omitempty"`
 		Message string `json:"message"`
+	}
+	code := 0
+	var coded interface{ StreamCode() int }
+	if errors.As(err, &coded) {
+		code = coded.StreamCode()
 	}
 	return o.Encode(struct {
 		Detail detail `json:"errorDetail"`
 		Error  string `json:"error"`
-	}{detail{err.Error()}, err.Error()})
+	}{detail{code, err.Error()}, err.Error()})
 }
