@@ -33,7 +33,7 @@ func startAndWait(args []string) {
 	spec.Stdio.OpenStdin = true
 	task, err := r.Start(context.Background(), spec)
 	must(tb, err)
-	_, err = task.Exec(context.Background(), execSpec("e1", "sh", "-c", "sleep 1.5; exit 3"))
+	_, err = task.Exec(context.Background(), execSpec("e1", "sh", "-c", "touch /tmp/e1; sleep 2; exit 3"))
 	must(tb, err)
 	fmt.Println("started")
 	select {}
@@ -104,7 +104,7 @@ func TestSurvivesTheDaemon(t *testing.T) {
 
 func TestExitsWhileTheDaemonIsDown(t *testing.T) {
 	w := newWorld(t)
-	id, log := w.startElsewhere("sh", "-c", "sleep 0.3; echo end; exit 9")
+	id, log := w.startElsewhere("sh", "-c", "until [ -e /tmp/e1 ]; do sleep 0.05; done; echo end; exit 9")
 	handle := filepath.Join(w.root, id)
 	eventually(t, "the exit file", func() bool {
 		_, err := os.Stat(filepath.Join(handle, "exit"))

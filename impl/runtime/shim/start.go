@@ -44,7 +44,9 @@ func startContainer(order *protocol.Order, stdio *stdio) (_ *started, err error)
 		return nil, err
 	}
 	process.Init = true
-	stdio.give(process)
+	if err := stdio.give(process, config); err != nil {
+		return nil, err
+	}
 	container, err := libcontainer.Create(order.StateRoot, order.ID, config)
 	if err != nil {
 		return nil, fmt.Errorf("create the container: %w", err)
@@ -70,7 +72,10 @@ func startExec(order *protocol.Order, stdio *stdio) (*started, error) {
 	if err != nil {
 		return nil, err
 	}
-	stdio.give(process)
+	config := container.Config()
+	if err := stdio.give(process, &config); err != nil {
+		return nil, err
+	}
 	if err := container.Run(process); err != nil {
 		terminate(process)
 		return nil, classify(err, order.Process.Args)
@@ -102,7 +107,7 @@ func terminate(p *libcontainer.Process) {
 // its standard error and exits.
 func awaitExec(s *started, stdio *stdio) error {
 	pid := strconv.Itoa(s.pid)
-	for pause := 20 * time.Microsecond; ; pause = min(pause*2, 2*time.Millisecond) {
+	for pause := 20 * time.Microsecond; ; pause = min(pause*2, time.Millisecond) {
 		st, err := protocol.ReadStat(pid)
 		if err != nil {
 			return fmt.Errorf("watch the process: %w", err)

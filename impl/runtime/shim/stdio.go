@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/opencontainers/runc/libcontainer"
+	"github.com/opencontainers/runc/libcontainer/configs"
 	"golang.org/x/sys/unix"
 )
 
@@ -61,12 +62,34 @@ func pipe(input bool) (process *os.File, ours int, err error) {
 	return os.NewFile(uintptr(p[1]), "output"), p[0], nil
 }
 
-func (s *stdio) give(p *libcontainer.Process) {
+// give hands the process its ends. In a user namespace they belong to its root,
+// or the process could not open them again (/dev/stdout).
+func (s *stdio) give(p *libcontainer.Process, config *configs.Config) error {
 	if s.consoleChild != nil {
 		p.ConsoleSocket = s.consoleChild
-		return
+		return nil
 	}
 	p.Stdin, p.Stdout, p.Stderr = s.process[0], s.process[1], s.process[2]
+	if !config.Namespaces.Contains(configs.NEWUSER) {
+		return nil
+	}
+	uid, err := config.HostRootUID()
+	if err != nil {
+		return fmt.Errorf("find the container's root user: %w", err)
+	}
+	gid, err := config.HostRootGID()
+	if err != nil {
+		return fmt.Errorf("find the container's root group: %w", err)
+	}
+	for _, f := range s.process {
+		if f.Name() == os.DevNull {
+			continue
+		}
+		if err := f.Chown(uid, gid); err != nil {
+			return fmt.Errorf("give the streams to the container's root user: %w", err)
+		}
+	}
+	return nil
 }
 
 // handed is called when the process has its ends: ours are closed, the
