@@ -111,6 +111,7 @@ func (e *Engine) restore(ctx context.Context) error {
 	if err := e.Networks.Reconcile(ctx, func(id string) bool { return live[id] }); err != nil {
 		return fmt.Errorf("bring the networks up to date: %w", err)
 	}
+	e.Networks.ServeNames(e)
 	if err := e.sweep(ctx, known); err != nil {
 		return err
 	}

@@ -22,6 +22,19 @@ func parseLink(s string) (name, alias string, err error) {
 	return name, alias, nil
 }
 
+// parseLinks adds links in the API's form to those of a place in a network.
+// What is linked to need not exist or run: it is looked for at each question.
+func parseLinks(links []network.Link, more []string) ([]network.Link, error) {
+	for _, l := range more {
+		name, alias, err := parseLink(l)
+		if err != nil {
+			return nil, err
+		}
+		links = append(links, network.Link{Target: name, Alias: alias})
+	}
+	return links, nil
+}
+
 // linkHosts gives the lines of hosts for the containers that r is linked to,
 // which must run.
 func (e *Engine) linkHosts(r *container.Record) ([]network.HostEntry, error) {

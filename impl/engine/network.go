@@ -61,6 +61,11 @@ func (e *Engine) makeSandbox(ctx context.Context, r *container.Record) (*network
 			if err != nil {
 				return nil, err
 			}
+			if i == 0 && p.Network != network.NameBridge {
+				if ep.Links, err = parseLinks(ep.Links, r.HostConfig.Links); err != nil {
+					return nil, err
+				}
+			}
 			if i == 0 {
 				if err := ep.MAC.UnmarshalText([]byte(r.Config.MacAddress)); err != nil {
 					return nil, fault.Invalid("invalid mac address %q: %w", r.Config.MacAddress, err)
@@ -73,6 +78,9 @@ func (e *Engine) makeSandbox(ctx context.Context, r *container.Record) (*network
 			return nil, err
 		}
 		spec.Ports = ports
+		if spec.DNS, err = dnsServers(or(r.HostConfig.DNS, e.DNS)); err != nil {
+			return nil, err
+		}
 	}
 	return e.Networks.NewSandbox(ctx, spec)
 }
@@ -230,47 +238,6 @@ func (e *Engine) describeNetwork(r *container.Record, s *network.Sandbox) contai
 		n.Ports[key] = append(n.Ports[key], models.PortBinding{HostIP: p.HostIP.String(), HostPort: strconv.Itoa(int(p.HostPort))})
 	}
 	return n
-}
-
-// networkFiles writes the container's hosts, resolv.conf and hostname. A
-// container that shares another's network shares its files.
-func (e *Engine) networkFiles(r *container.Record, s *network.Sandbox) (network.Files, error) {
-	mode, other := networkMode(r)
-	if mode == network.ModeContainer {
-		dir := e.dir(other)
-		return network.Files{Hosts: dir + "/hosts", ResolvConf: dir + "/resolv.conf", Hostname: dir + "/hostname"}, nil
-	}
-	or := func(own, daemon []string) []string {
-		if len(own) > 0 {
-			return own
-		}
-		return daemon
-	}
-	h := r.HostConfig
-	spec := network.FilesSpec{
-		Dir:        e.dir(r.ID),
-		Mode:       mode,
-		Hostname:   r.Config.Hostname,
-		Domainname: r.Config.Domainname,
-		ExtraHosts: h.ExtraHosts,
-		DNS:        or(h.DNS, e.DNS),
-		DNSSearch:  or(h.DNSSearch, e.DNSSearch),
-		DNSOptions: or(h.DNSOptions, e.DNSOptions),
-	}
-	for _, ep := range s.Endpoints {
-		if ep.IPv4.IsValid() {
-			spec.Addresses = append(spec.Addresses, ep.IPv4.Addr())
-		}
-		if ep.IPv6.IsValid() {
-			spec.Addresses = append(spec.Addresses, ep.IPv6.Addr())
-		}
-	}
-	links, err := e.linkHosts(r)
-	if err != nil {
-		return network.Files{}, err
-	}
-	spec.Links = links
-	return network.WriteFiles(spec)
 }
 
 // networkEvents tells that a container's endpoints came or went.

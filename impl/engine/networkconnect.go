@@ -18,8 +18,9 @@ import (
 // endpointSpec is a place in the terms of the network manager.
 func endpointSpec(p container.Place) (network.EndpointSpec, error) {
 	spec := network.EndpointSpec{Network: p.NetworkID, Aliases: p.Aliases}
-	if p.IPAMConfig == nil {
-		return spec, nil
+	var err error
+	if spec.Links, err = parseLinks(nil, p.Links); err != nil || p.IPAMConfig == nil {
+		return spec, err
 	}
 	if p.IPAMConfig.IPv6Address != "" {
 		return spec, fault.Unimplemented("static IPv6 addresses are not implemented by this engine yet")
@@ -152,10 +153,13 @@ func (e *Engine) NetworkConnect(ctx context.Context, p *hub.NetworkConnectParams
 	if slices.ContainsFunc(before.Places, func(o container.Place) bool { return o.NetworkID == place.NetworkID }) {
 		return fault.Conflict("container %s is already connected to network %s", c.ID, place.Network)
 	}
-	var sandbox *network.Sandbox
+	var was, sandbox *network.Sandbox
 	if before.State.Live() {
 		spec, err := endpointSpec(place)
 		if err != nil {
+			return err
+		}
+		if was, err = e.Networks.Sandbox(c.ID); err != nil {
 			return err
 		}
 		if sandbox, err = e.Networks.Connect(ctx, c.ID, spec); err != nil {
@@ -172,6 +176,7 @@ func (e *Engine) NetworkConnect(ctx context.Context, p *hub.NetworkConnectParams
 		return fault.Internal("%w", err)
 	}
 	if sandbox != nil {
+		e.followNetworks(r, was, sandbox)
 		e.endpointEvent(r, "connect", place.NetworkID, place.Network)
 	}
 	return nil
@@ -209,8 +214,11 @@ func (e *Engine) NetworkDisconnect(ctx context.Context, p *hub.NetworkDisconnect
 	if !slices.ContainsFunc(before.Places, func(o container.Place) bool { return o.NetworkID == n.ID }) {
 		return fault.NotFound("container %s is not connected to the network %s", c.ID, n.Name)
 	}
-	var sandbox *network.Sandbox
+	var was, sandbox *network.Sandbox
 	if before.State.Live() {
+		if was, err = e.Networks.Sandbox(c.ID); err != nil {
+			return err
+		}
 		sandbox, err = e.Networks.Disconnect(ctx, c.ID, n.ID)
 		if err != nil && !(p.Body.Force && errdefs.IsNotFound(err)) {
 			return err
@@ -224,6 +232,9 @@ func (e *Engine) NetworkDisconnect(ctx context.Context, p *hub.NetworkDisconnect
 	})
 	if err := e.save(c); err != nil {
 		return fault.Internal("%w", err)
+	}
+	if sandbox != nil {
+		e.followNetworks(r, was, sandbox)
 	}
 	if before.State.Live() {
 		e.endpointEvent(r, "disconnect", n.ID, n.Name)

@@ -202,6 +202,7 @@ func (e *Engine) ContainerRename(ctx context.Context, p *hub.ContainerRenamePara
 		return fault.Internal("%w", err)
 	}
 	e.containers.Release(before.Name, c.ID)
+	e.Networks.NamesChanged()
 	e.publish(r, "rename", map[string]string{"oldName": before.Name})
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/seed-50ced230/berth/impl/fault"
 	"github.com/seed-50ced230/berth/impl/network/bridge"
 	"github.com/seed-50ced230/berth/impl/network/netns"
+	"github.com/seed-50ced230/berth/impl/network/resolver"
 )
 
 // Connect gives a running container an interface on one more network. Classes:
@@ -73,6 +74,11 @@ func (m *Manager) connect(s *Sandbox, spec EndpointSpec, undo *undoStack) error 
 		}
 		undo.push(func() error { return m.table.Remove(s.forwards()) })
 	}
+	if s.Resolver == (resolver.Ports{}) && m.named(s) {
+		if err := m.serveNames(s, undo); err != nil {
+			return err
+		}
+	}
 	return m.save(s)
 }
 
@@ -131,8 +137,9 @@ func (m *Manager) Disconnect(ctx context.Context, containerID, networkNameOrID s
 // commit makes a changed copy the container's sandbox.
 func (m *Manager) commit(s *Sandbox) *Sandbox {
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	m.sandboxes[s.ContainerID] = s
+	m.mu.Unlock()
+	m.names.changed()
 	return s.clone()
 }
 

@@ -127,7 +127,7 @@ func (e *env) census() census {
 		c.held = e.ports.Held()
 		for _, n := range e.networks {
 			if n.pool != nil {
-				c.addresses = n.pool.Used()
+				c.addresses += n.pool.Used()
 			}
 		}
 	}

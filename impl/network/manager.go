@@ -10,7 +10,7 @@
 // container, gives Sandbox.Key to the runtime, and calls Release when the
 // container is gone. Sandboxes outlive the Manager: nothing is torn down by
 // Close, and Open finds what an earlier Manager (which may have been killed)
-// made. After Open the engine says with Reconcile which containers still run;
+// made. After Open the engine offers the names of containers with ServeNames and says with Reconcile which containers still run;
 // everything else is removed.
 //
 // Errors carry a class of github.com/containerd/errdefs and, where the API's
@@ -75,6 +75,7 @@ type Manager struct {
 	unwatch func()
 	reap    *reaper
 	busy    keyedMutex // by container id
+	names   names
 	// changes is held while networks are made and removed.
 	changes sync.Mutex
 
@@ -139,10 +140,11 @@ func (m *Manager) Close() error {
 	if m.unwatch != nil {
 		m.unwatch()
 	}
+	errs := []error{m.closeNames()}
 	m.reap.close()
 	m.flows.close()
 	m.ports.Close()
-	if err := m.table.Close(); err != nil {
+	if err := errors.Join(append(errs, m.table.Close())...); err != nil {
 		return fmt.Errorf("close networks: %w", err)
 	}
 	return nil

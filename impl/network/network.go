@@ -73,6 +73,15 @@ type Endpoint struct {
 	IPv6        netip.Prefix
 	IPv6Gateway netip.Addr
 	Aliases     []string
+	// Links are further names that only this container knows.
+	Links []Link `json:",omitempty"`
+}
+
+// Link is a name that a container gives to another one of the same network.
+type Link struct {
+	// Target is the other container's name, id or alias.
+	Target string
+	Alias  string
 }
 
 // HardwareAddr is a net.HardwareAddr that is text ("02:42:ac:11:00:02") in JSON.

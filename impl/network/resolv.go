@@ -4,7 +4,10 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
+
+	"github.com/seed-50ced230/berth/impl/network/resolver"
 )
 
 // fallbackNameservers are used when the host has no resolver that a container
@@ -18,6 +21,9 @@ func resolvText(spec FilesSpec) (string, error) {
 	text, err := hostResolvConf(spec.Mode)
 	if err != nil {
 		return "", err
+	}
+	if spec.Resolver {
+		return ownResolver(text, spec), nil
 	}
 	if len(spec.DNS) == 0 && len(spec.DNSSearch) == 0 && len(spec.DNSOptions) == 0 {
 		if spec.Mode == ModeHost {
@@ -41,6 +47,23 @@ func resolvText(spec FilesSpec) (string, error) {
 		options = lastLine(text, "options")
 	}
 	return buildResolvConf(servers, search, options), nil
+}
+
+// ownResolver is the resolv.conf of a container of user-defined networks. With
+// ndots:0, as Docker Engine has it, a container's name is not looked for in the
+// search domains first; who gives ndots keeps it.
+func ownResolver(host string, spec FilesSpec) string {
+	search, options := spec.DNSSearch, spec.DNSOptions
+	if len(search) == 0 {
+		search = lastLine(host, "search", "domain")
+	}
+	if len(options) == 0 {
+		options = lastLine(host, "options")
+	}
+	if !slices.ContainsFunc(options, func(o string) bool { return strings.HasPrefix(strings.TrimSpace(o), "ndots:") }) {
+		options = append(slices.Clone(options), "ndots:0")
+	}
+	return buildResolvConf([]string{resolver.Address}, search, options)
 }
 
 // hostResolvConf reads the host's file; a host without one has an empty one.

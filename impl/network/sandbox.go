@@ -39,7 +39,7 @@ func (m *Manager) NewSandbox(ctx context.Context, spec SandboxSpec) (*Sandbox, e
 	if err := m.release(spec.ContainerID); err != nil {
 		return nil, fmt.Errorf("release the earlier sandbox of %s: %w", spec.ContainerID, err)
 	}
-	s := &Sandbox{ID: newID(), ContainerID: spec.ContainerID, Mode: spec.Mode}
+	s := &Sandbox{ID: newID(), ContainerID: spec.ContainerID, Mode: spec.Mode, DNS: slices.Clone(spec.DNS)}
 	var undo undoStack
 	var err error
 	switch spec.Mode {
@@ -66,10 +66,7 @@ func (m *Manager) NewSandbox(ctx context.Context, spec SandboxSpec) (*Sandbox, e
 		}
 		return nil, err
 	}
-	m.mu.Lock()
-	m.sandboxes[s.ContainerID] = s
-	m.mu.Unlock()
-	return s.clone(), nil
+	return m.commit(s), nil
 }
 
 // buildBridged makes namespace, endpoints and ports.
@@ -136,13 +133,16 @@ func (m *Manager) buildBridged(s *Sandbox, spec SandboxSpec, undo *undoStack) er
 	}
 	undo.push(func() error { return m.table.Remove(forwards) })
 	m.cutFlows(s)
+	if m.named(s) {
+		return m.serveNames(s, undo)
+	}
 	return nil
 }
 
 // place takes an endpoint's address.
 func (m *Manager) place(n *network, w EndpointSpec, name string) (Endpoint, error) {
 	e := Endpoint{NetworkID: n.def.ID, NetworkName: n.def.Name, EndpointID: newID(), Interface: name,
-		IPv4Gateway: n.gateway, Aliases: slices.Clone(w.Aliases), MAC: slices.Clone(w.MAC)}
+		IPv4Gateway: n.gateway, Aliases: slices.Clone(w.Aliases), Links: slices.Clone(w.Links), MAC: slices.Clone(w.MAC)}
 	e.HostInterface = hostPrefix + e.EndpointID[:8]
 	if len(e.MAC) != 0 && (len(e.MAC) != 6 || e.MAC[0]&1 != 0) {
 		return Endpoint{}, fault.Invalid("invalid MAC address %s: not a unicast Ethernet address", e.MAC)
@@ -255,7 +255,7 @@ func (m *Manager) release(containerID string) error {
 		return nil
 	}
 	var errs []error
-	errs = append(errs, m.table.Remove(s.forwards()))
+	errs = append(errs, m.table.Remove(s.forwards()), m.stopNames(containerID))
 	if s.Mode == ModeBridge || s.Mode == ModeNone {
 		errs = append(errs, netns.Remove(s.Key))
 	}
@@ -272,6 +272,7 @@ func (m *Manager) release(containerID string) error {
 	m.mu.Lock()
 	delete(m.sandboxes, containerID)
 	m.mu.Unlock()
+	m.names.changed()
 	return errors.Join(errs...)
 }
 

@@ -1,6 +1,10 @@
 package network
 
-import "net/netip"
+import (
+	"net/netip"
+
+	"github.com/seed-50ced230/berth/impl/network/resolver"
+)
 
 // Mode is the kind of network stack that a container gets.
 type Mode string
@@ -40,6 +44,9 @@ type SandboxSpec struct {
 	// Ports are published on the address of the first endpoint whose network is
 	// not internal; only for ModeBridge.
 	Ports []PortSpec
+	// DNS are the name servers that the container was given, by address; without
+	// any it has the host's. Only for the resolver of user-defined networks.
+	DNS []netip.Addr
 }
 
 // EndpointSpec asks for an interface on a network.
@@ -49,8 +56,11 @@ type EndpointSpec struct {
 	// IPv4 asks for this address; zero takes the lowest free one.
 	IPv4 netip.Addr
 	// MAC asks for this hardware address; nil derives 02:42 plus the address.
-	MAC     HardwareAddr
+	MAC HardwareAddr
+	// Aliases are names that the network's containers know this one by, Links
+	// names that this one knows others by; only in user-defined networks.
 	Aliases []string
+	Links   []Link
 }
 
 // PortSpec asks for a published port.
@@ -92,4 +102,9 @@ type Sandbox struct {
 	Endpoints []Endpoint
 	// Ports in the order of the spec.
 	Ports []Port
+	// DNS as in the spec.
+	DNS []netip.Addr `json:",omitempty"`
+	// Resolver is set while the container has a name server at
+	// resolver.Address: from its first user-defined network to the end.
+	Resolver resolver.Ports `json:",omitzero"`
 }
