@@ -48,6 +48,9 @@ func (e *Engine) ContainerAttach(ctx context.Context, p *hub.ContainerAttachPara
 // streams that the client does not name are all attached: the documents of
 // v1.18–v1.23 have no parameters for them.
 func (e *Engine) ContainerAttachWebsocket(ctx context.Context, p *hub.ContainerAttachWebsocketParams, w http.ResponseWriter, r *http.Request) error {
+	if !stream.WantsWebsocket(r) {
+		return fault.Invalid("bad parameter: the request is no WebSocket handshake")
+	}
 	if !p.Stdin && !p.Stdout && !p.Stderr {
 		p.Stdin, p.Stdout, p.Stderr = true, true, true
 	}

@@ -71,11 +71,16 @@ func liftOldResources(c *models.ContainerConfig, h *models.HostConfig) {
 }
 
 // dropEmptyItems leaves out list items without any content, which the documents'
-// own examples send ("Ulimits": [{}]).
+// own examples send ("Ulimits": [{}], "DnsSearch": [""]).
 func dropEmptyItems(h *models.HostConfig) {
 	h.Ulimits = slices.DeleteFunc(slices.Clone(h.Ulimits), func(u models.Ulimit) bool { return u == models.Ulimit{} })
 	h.Devices = slices.DeleteFunc(slices.Clone(h.Devices), func(d models.DeviceMapping) bool { return d == models.DeviceMapping{} })
 	h.BlkioWeightDevice = slices.DeleteFunc(slices.Clone(h.BlkioWeightDevice), func(d models.WeightDevice) bool { return d == models.WeightDevice{} })
+	for _, list := range []*[]string{&h.DNS, &h.DNSSearch, &h.DNSOptions} {
+		if *list != nil {
+			*list = slices.DeleteFunc(slices.Clone(*list), func(s string) bool { return s == "" })
+		}
+	}
 	for _, list := range []*[]models.ThrottleDevice{&h.BlkioDeviceReadBps, &h.BlkioDeviceWriteBps, &h.BlkioDeviceReadIOps, &h.BlkioDeviceWriteIOps} {
 		*list = slices.DeleteFunc(slices.Clone(*list), func(d models.ThrottleDevice) bool { return d == models.ThrottleDevice{} })
 	}

@@ -35,7 +35,7 @@ func (e *Engine) ContainerStats(ctx context.Context, p *hub.ContainerStatsParams
 	if err := out.Begin(); err != nil {
 		return err
 	}
-	var before models.StatsCPU
+	before := models.StatsCPU{CPUUsage: models.StatsCPUUsage{PercpuUsage: []uint64{}}}
 	ticker := time.NewTicker(statsInterval)
 	defer ticker.Stop()
 	for first := true; ; first = false {

@@ -142,7 +142,17 @@ func (m *Manager) drop(n *network) error {
 func define(spec CreateSpec) (definition, error) {
 	def := definition{ID: newID(), Name: spec.Name, Driver: "bridge", Created: time.Now().UTC(), Internal: spec.Internal,
 		IPAM: spec.IPAM, Options: maps.Clone(spec.Options), Labels: maps.Clone(spec.Labels)}
-	def.IPAM.Config = slices.Clone(spec.IPAM.Config)
+	// Pools of IPv6 are shown but not used as long as the network has no IPv6,
+	// as in Docker Engine.
+	def.IPAM.Config = nil
+	var idle []IPAMConfig
+	for _, c := range spec.IPAM.Config {
+		if c.Subnet.Addr().Is6() {
+			idle = append(idle, c)
+		} else {
+			def.IPAM.Config = append(def.IPAM.Config, c)
+		}
+	}
 	switch {
 	case spec.Name == "":
 		return def, fault.Invalid("network name cannot be empty")
@@ -156,7 +166,7 @@ func define(spec CreateSpec) (definition, error) {
 		return def, fault.NotFound("IPAM plugin %q not found", spec.IPAM.Driver)
 	case spec.EnableIPv6:
 		return def, fault.Unimplemented("IPv6 networks are not implemented")
-	case len(spec.IPAM.Config) > 1:
+	case len(def.IPAM.Config) > 1:
 		return def, fault.Invalid("the bridge driver has one IPv4 subnet per network")
 	}
 	if len(def.IPAM.Config) == 0 || !def.IPAM.Config[0].Subnet.IsValid() {
@@ -166,13 +176,11 @@ func define(spec CreateSpec) (definition, error) {
 				return def, fault.Invalid("a gateway, an address range and auxiliary addresses need a subnet")
 			}
 		}
-		def.IPAM.Config = nil
+		def.IPAM.Config = idle
 		return def, nil
 	}
 	c := def.IPAM.Config[0]
-	if !c.Subnet.Addr().Is4() {
-		return def, fault.Unimplemented("IPv6 networks are not implemented")
-	}
+	def.IPAM.Config = append(def.IPAM.Config, idle...)
 	if c.Subnet.Bits() > 30 {
 		return def, fault.Invalid("subnet %s has no room for a gateway and a container", c.Subnet)
 	}
@@ -213,7 +221,8 @@ func (m *Manager) chooseSubnet(n *network) error {
 		return err
 	}
 	n.def.Address = netip.PrefixFrom(ipam.First(subnet), subnet.Bits())
-	n.def.IPAM.Config = []IPAMConfig{{Subnet: subnet, Gateway: n.def.Address.Addr(), Chosen: true}}
+	chosen := IPAMConfig{Subnet: subnet, Gateway: n.def.Address.Addr(), Chosen: true}
+	n.def.IPAM.Config = append([]IPAMConfig{chosen}, n.def.IPAM.Config...)
 	return nil
 }
 
@@ -234,7 +243,7 @@ func (m *Manager) openUserDefined(n *network) (err error) {
 // newPool makes the pool of a definition with what containers cannot have.
 func (d definition) newPool() (*ipam.Pool, error) {
 	var c IPAMConfig
-	if len(d.IPAM.Config) > 0 {
+	if len(d.IPAM.Config) > 0 && !d.IPAM.Config[0].Subnet.Addr().Is6() {
 		c = d.IPAM.Config[0]
 	}
 	pool, err := ipam.NewPool(d.Address.Masked(), c.IPRange)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/coder/websocket"
@@ -23,6 +24,12 @@ type WebsocketConn struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	rest   io.Reader // what is left of the message being read
+}
+
+// WantsWebsocket says whether a request is a handshake of RFC 6455, section 4.2.1.
+func WantsWebsocket(r *http.Request) bool {
+	return r.Method == http.MethodGet && r.Header.Get("Sec-WebSocket-Key") != "" && strings.EqualFold(r.Header.Get("Upgrade"), "websocket") &&
+		strings.Contains(strings.ToLower(r.Header.Get("Connection")), "upgrade")
 }
 
 // Websocket accepts the handshake of RFC 6455 and gives the connection to the
