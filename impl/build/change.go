@@ -76,6 +76,16 @@ func (s *session) change(ctx context.Context, g *stage, st *step) error {
 	case *instructions.ShellCommand:
 		c.Shell = i.Shell
 		return s.commitConfig(ctx, g, fmt.Sprintf("SHELL %v", i.Shell))
+	case *instructions.HealthCheckCommand:
+		h := image.Healthcheck{
+			Test: i.Health.Test, Interval: int64(i.Health.Interval), Timeout: int64(i.Health.Timeout),
+			StartPeriod: int64(i.Health.StartPeriod), Retries: i.Health.Retries,
+		}
+		c.Healthcheck = &h
+		if err := s.say("[Warning] HEALTHCHECK is recorded in the image; this engine does not run it\n"); err != nil {
+			return err
+		}
+		return s.commitConfig(ctx, g, fmt.Sprintf("HEALTHCHECK %q", h.Test))
 	case *instructions.OnbuildCommand:
 		c.OnBuild = append(c.OnBuild, i.Expression)
 		return s.commitConfig(ctx, g, "ONBUILD "+i.Expression)

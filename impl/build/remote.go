@@ -188,10 +188,23 @@ func (s *session) cloneGit(ctx context.Context, repo, ref, dir string) error {
 		ref = "HEAD"
 	}
 	clone := filepath.Join(s.dir, "clone")
+	if err := s.git(ctx, "init", "--quiet", "--template=", clone); err != nil {
+		return err
+	}
+	commit := "FETCH_HEAD"
+	if err := s.git(ctx, "-C", clone, "fetch", "--quiet", "--depth", "1", "--recurse-submodules=no", "--", repo, ref); err != nil {
+		if ctx.Err() != nil {
+			return err
+		}
+		// Servers without a program behind them give no single commit, and
+		// many do not for a commit's own name.
+		var aerr error
+		if commit, aerr = s.fetchAll(ctx, clone, repo, ref); aerr != nil {
+			return err
+		}
+	}
 	for _, args := range [][]string{
-		{"init", "--quiet", "--template=", clone},
-		{"-C", clone, "fetch", "--quiet", "--depth", "1", "--recurse-submodules=no", "--", repo, ref},
-		{"-C", clone, "checkout", "--quiet", "--detach", "FETCH_HEAD"},
+		{"-C", clone, "checkout", "--quiet", "--detach", commit},
 		{"-C", clone, "submodule", "--quiet", "update", "--init", "--recursive", "--depth", "1"},
 	} {
 		if err := s.git(ctx, args...); err != nil {
@@ -216,6 +229,21 @@ func (s *session) cloneGit(ctx context.Context, repo, ref, dir string) error {
 	}
 	s.files = &tree{Root: below, release: whole.Close}
 	return nil
+}
+
+// fetchAll fetches a whole repository and finds the commit that ref, a branch, a
+// tag or the commit's name, means.
+func (s *session) fetchAll(ctx context.Context, clone, repo, ref string) (string, error) {
+	if err := s.git(ctx, "-C", clone, "fetch", "--quiet", "--recurse-submodules=no", "--", repo, "+HEAD:refs/all/HEAD", "+refs/heads/*:refs/all/heads/*", "+refs/tags/*:refs/all/tags/*"); err != nil {
+		return "", err
+	}
+	var err error
+	for _, name := range []string{"refs/all/heads/" + ref, "refs/all/tags/" + ref, "refs/all/" + ref, ref} {
+		if err = s.git(ctx, "-C", clone, "rev-parse", "--quiet", "--verify", name+"^{commit}"); err == nil {
+			return name, nil
+		}
+	}
+	return "", err
 }
 
 // git runs one command of git, without the settings of the host, its prompts and

@@ -114,6 +114,9 @@ func New(ctx context.Context, s Settings, p Parts) (*Engine, error) {
 	if err := os.MkdirAll(filepath.Join(s.DataRoot, "containers"), 0o700); err != nil {
 		return nil, fmt.Errorf("make the containers' directory: %w", err)
 	}
+	if err := e.builder().Sweep(); err != nil {
+		return nil, err
+	}
 	if err := e.restore(ctx); err != nil {
 		return nil, err
 	}
