@@ -14,7 +14,7 @@ import (
 // execProcess is the process of an exec: the container's environment and
 // directory, the exec's own user and privileges.
 func (e *Engine) execProcess(r *container.Record, x *container.Exec, task *runtime.Task) (*specs.Process, error) {
-	p := &specs.Process{Args: x.Args, Terminal: x.Config.Tty, Cwd: "/", Env: environment(r)}
+	p := &specs.Process{Args: x.Args, Terminal: x.Config.Tty, Cwd: "/", Env: environment(r, e.linkEnvironment(r))}
 	if r.Config.WorkingDir != "" {
 		p.Cwd = r.Config.WorkingDir
 	}

@@ -1,7 +1,10 @@
 package engine
 
 import (
+	"cmp"
 	"net/netip"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/seed-50ced230/berth/impl/container"
@@ -35,10 +38,21 @@ func parseLinks(links []network.Link, more []string) ([]network.Link, error) {
 	return links, nil
 }
 
-// linkHosts gives the lines of hosts for the containers that r is linked to,
-// which must run.
-func (e *Engine) linkHosts(r *container.Record) ([]network.HostEntry, error) {
-	var entries []network.HostEntry
+// link is a link of the default network whose target was found.
+type link struct {
+	target *container.Record
+	alias  string
+	// addr is the target's on the default network; zero if it is not there.
+	addr netip.Addr
+}
+
+// links finds the containers that r is linked to on the default network. In
+// user-defined networks the resolver knows the links.
+func (e *Engine) links(r *container.Record) ([]link, error) {
+	if mode, name := networkMode(r); mode != network.ModeBridge || name != network.NameBridge {
+		return nil, nil
+	}
+	var found []link
 	for _, l := range r.HostConfig.Links {
 		name, alias, err := parseLink(l)
 		if err != nil {
@@ -52,18 +66,127 @@ func (e *Engine) linkHosts(r *container.Record) ([]network.HostEntry, error) {
 		if !target.State.Live() {
 			return nil, fault.Conflict("Cannot link to a non running container: %s AS %s", target.Name, r.Name+"/"+alias)
 		}
-		names := []string{alias}
-		for _, n := range []string{target.Config.Hostname, target.Name[1:]} {
-			if n != alias {
-				names = append(names, n)
-			}
+		found = append(found, newLink(target, alias))
+	}
+	return found, nil
+}
+
+func newLink(target *container.Record, alias string) link {
+	l := link{target: target, alias: alias}
+	for _, ep := range target.Network.Endpoints {
+		if addr, err := netip.ParseAddr(ep.IPAddress); err == nil && ep.Network == network.NameBridge {
+			l.addr = addr
 		}
-		for _, ep := range target.Network.Endpoints {
-			if addr, err := netip.ParseAddr(ep.IPAddress); err == nil {
-				entries = append(entries, network.HostEntry{Address: addr, Names: names})
-				break
-			}
+	}
+	return l
+}
+
+// host is the link's line in hosts.
+func (l link) host() network.HostEntry {
+	names := []string{l.alias}
+	for _, n := range []string{l.target.Config.Hostname, l.target.Name[1:]} {
+		if n != l.alias {
+			names = append(names, n)
+		}
+	}
+	return network.HostEntry{Address: l.addr, Names: names}
+}
+
+// linkHosts gives the lines of hosts for the containers that r is linked to,
+// which must run.
+func (e *Engine) linkHosts(r *container.Record) ([]network.HostEntry, error) {
+	links, err := e.links(r)
+	if err != nil {
+		return nil, err
+	}
+	var entries []network.HostEntry
+	for _, l := range links {
+		if l.addr.IsValid() {
+			entries = append(entries, l.host())
 		}
 	}
 	return entries, nil
+}
+
+// followLinks gives the running containers that are linked to r, which has just
+// started, its new address.
+func (e *Engine) followLinks(r *container.Record) {
+	for _, c := range e.containers.List() {
+		from := c.Record()
+		if len(from.HostConfig.Links) == 0 || from.ID == r.ID || !from.State.Live() {
+			continue
+		}
+		if mode, name := networkMode(from); mode != network.ModeBridge || name != network.NameBridge {
+			continue
+		}
+		var moved []network.HostEntry
+		for _, text := range from.HostConfig.Links {
+			name, alias, err := parseLink(text)
+			if err != nil {
+				continue // refused at creation
+			}
+			if target, err := e.containers.Get(name); err == nil && target.ID == r.ID {
+				if l := newLink(r, alias); l.addr.IsValid() {
+					moved = append(moved, l.host())
+				}
+			}
+		}
+		if len(moved) == 0 {
+			continue
+		}
+		if err := e.Networks.MoveHosts(e.dir(from.ID)+"/hosts", moved); err != nil {
+			e.Logger.Error("a linked container's hosts file is out of date", "container", from.ID, "target", r.ID, "error", err)
+		}
+	}
+}
+
+// linkEnvironment tells a container by its environment where the exposed ports
+// of those it is linked to are, and their own environment (user guide, "Legacy
+// container links").
+func (e *Engine) linkEnvironment(r *container.Record) []string {
+	links, err := e.links(r)
+	if err != nil {
+		return nil // a target has ended since r started
+	}
+	var env []string
+	for _, l := range links {
+		if !l.addr.IsValid() {
+			continue
+		}
+		prefix := strings.ReplaceAll(strings.ToUpper(l.alias), "-", "_") + "_"
+		env = append(env, l.portEnvironment(prefix)...)
+		env = append(env, prefix+"NAME="+r.Name+"/"+l.alias)
+		for _, kv := range l.target.Config.Env {
+			if key, _, ok := strings.Cut(kv, "="); ok && key != "HOME" && key != "PATH" {
+				env = append(env, prefix+"ENV_"+kv)
+			}
+		}
+	}
+	return env
+}
+
+// portEnvironment has, for each exposed port, its parts; PREFIX_PORT is the
+// first one.
+func (l link) portEnvironment(prefix string) []string {
+	var ports []containerPort
+	for key := range l.target.Config.ExposedPorts {
+		more, err := expandPort(key)
+		if err != nil {
+			continue // refused at creation
+		}
+		ports = append(ports, more...)
+	}
+	slices.SortFunc(ports, func(a, b containerPort) int {
+		return cmp.Or(cmp.Compare(a.number, b.number), cmp.Compare(a.proto, b.proto))
+	})
+	var env []string
+	for i, p := range ports {
+		url := p.proto + "://" + netip.AddrPortFrom(l.addr, p.number).String()
+		if i == 0 {
+			env = append(env, prefix+"PORT="+url)
+		}
+		name := prefix + "PORT_" + strconv.Itoa(int(p.number)) + "_" + strings.ToUpper(p.proto)
+		env = append(env, name+"="+url, name+"_ADDR="+l.addr.String(), name+"_PORT="+strconv.Itoa(int(p.number)), name+"_PROTO="+p.proto)
+	}
+	return env
 }

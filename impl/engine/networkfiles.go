@@ -28,7 +28,7 @@ func (e *Engine) networkFiles(r *container.Record, s *network.Sandbox) (network.
 
 func (e *Engine) filesSpec(r *container.Record, s *network.Sandbox) (network.FilesSpec, error) {
 	h := r.HostConfig
-	mode, name := networkMode(r)
+	mode, _ := networkMode(r)
 	spec := network.FilesSpec{
 		Dir:        e.dir(r.ID),
 		Mode:       mode,
@@ -42,9 +42,6 @@ func (e *Engine) filesSpec(r *container.Record, s *network.Sandbox) (network.Fil
 	}
 	for _, ep := range s.Endpoints {
 		spec.Addresses = append(spec.Addresses, addresses(ep)...)
-	}
-	if mode == network.ModeBridge && name != network.NameBridge {
-		return spec, nil // the resolver knows the links
 	}
 	links, err := e.linkHosts(r)
 	spec.Links = links
@@ -84,7 +81,7 @@ func (e *Engine) followNetworks(r *container.Record, before, after *network.Sand
 			gone = append(gone, a)
 		}
 	}
-	err := network.EditHosts(filepath.Join(e.dir(r.ID), "hosts"), gone, come, r.Config.Hostname, r.Config.Domainname)
+	err := e.Networks.EditHosts(filepath.Join(e.dir(r.ID), "hosts"), gone, come, r.Config.Hostname, r.Config.Domainname)
 	if err == nil && before.Resolver != after.Resolver {
 		var from, to network.FilesSpec
 		if from, err = e.filesSpec(r, before); err == nil {

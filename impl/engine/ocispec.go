@@ -60,7 +60,7 @@ func (e *Engine) ociSpec(r *container.Record, w *image.Writable, s *network.Sand
 func (e *Engine) process(spec *specs.Spec, r *container.Record, w *image.Writable, security security) error {
 	p := spec.Process
 	p.Args = append([]string{r.Path}, r.Args...)
-	p.Env = environment(r)
+	p.Env = environment(r, e.linkEnvironment(r))
 	p.Terminal = r.Config.Tty
 	p.NoNewPrivileges = security.noNewPrivileges
 	if r.Config.WorkingDir != "" {
@@ -101,14 +101,14 @@ func rlimit(name string, soft, hard int64) specs.POSIXRlimit {
 // defaultPath is PATH where neither image nor client set one.
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-// environment is the process's environment: PATH, HOSTNAME and, at a terminal,
-// TERM come first, so that the client's own values win.
-func environment(r *container.Record) []string {
+// environment is the process's environment: PATH, HOSTNAME, at a terminal TERM,
+// and what links give come first, so that the client's own values win.
+func environment(r *container.Record, links []string) []string {
 	env := []string{"PATH=" + defaultPath, "HOSTNAME=" + r.Config.Hostname}
 	if r.Config.Tty {
 		env = append(env, "TERM=xterm")
 	}
-	return replaceEnv(env, r.Config.Env)
+	return replaceEnv(append(env, links...), r.Config.Env)
 }
 
 // replaceEnv merges more into env; a later value replaces an earlier one, and a

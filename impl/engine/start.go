@@ -77,6 +77,7 @@ func (e *Engine) start(ctx context.Context, c *container.Container) error {
 		// The run is on; the shim's handle tells of it after a restart too.
 		e.Logger.Error("a started container could not be recorded", "container", c.ID, "error", err)
 	}
+	e.followLinks(r)
 	e.networkEvents(r, "connect")
 	e.mountEvents(r, "mount")
 	e.publish(r, "start", nil)

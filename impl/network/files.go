@@ -2,7 +2,6 @@ package network
 
 import (
 	"fmt"
-	"io"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -162,56 +161,6 @@ func hostsText(spec FilesSpec) (string, error) {
 		}
 	}
 	return b.String(), nil
-}
-
-// EditHosts names the container at the addresses come, and no more at the
-// addresses gone, in the hosts file of a running container. It writes in place:
-// the file is a mount in the container. Other lines stay.
-func EditHosts(path string, gone, come []netip.Addr, hostname, domainname string) error {
-	names := ownNames(hostname, domainname)
-	if len(names) == 0 || len(gone) == 0 && len(come) == 0 {
-		return nil
-	}
-	have, err := readSmall(path)
-	if err != nil {
-		return fmt.Errorf("read the container's hosts file: %w", err)
-	}
-	line := func(a netip.Addr) string {
-		var b strings.Builder
-		HostEntry{a, names}.write(&b)
-		return b.String()
-	}
-	text := string(have)
-	for _, a := range gone {
-		text = strings.Replace(text, line(a), "", 1)
-	}
-	if text != "" && !strings.HasSuffix(text, "\n") {
-		text += "\n"
-	}
-	for _, a := range come {
-		text += line(a)
-	}
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-		return fmt.Errorf("write the container's hosts file: %w", err)
-	}
-	return nil
-}
-
-// maxFile is more than any hosts file or resolv.conf needs. The container may
-// write to them.
-const maxFile = 1 << 20
-
-func readSmall(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err == nil && len(text) > maxFile {
-		err = fmt.Errorf("%s is longer than %d bytes", path, maxFile)
-	}
-	return text, err
 }
 
 // ownNames gives the full name, if there is one, and the short one.

@@ -76,6 +76,7 @@ type Manager struct {
 	reap    *reaper
 	busy    keyedMutex // by container id
 	names   names
+	hosts   sync.Mutex // held while a running container's hosts file is edited
 	// changes is held while networks are made and removed.
 	changes sync.Mutex
 
