@@ -251,9 +251,9 @@ func (r *Run) match(path string, want, got any) {
 			r.finding("value", path, "is %s, expected an object", text(got))
 			return
 		}
-		for key, item := range want {
-			key = document.ExpandString(key, r.values)
-			if _, there := object[key]; !there && r.mentionsPlaceholder(item) {
+		for documented, item := range want {
+			key := document.ExpandString(documented, r.values)
+			if _, there := object[key]; !there && (r.mentionsPlaceholder(item) || r.mentionsPlaceholder(documented)) {
 				r.finding("value", path+"/"+key, "is missing")
 				continue
 			}

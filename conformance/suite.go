@@ -23,6 +23,8 @@ type Suite struct {
 	Timeout time.Duration
 	// RunID makes the names of this run its own.
 	RunID string
+	// BeforeCleanup is called before a case removes what it made, if it is set.
+	BeforeCleanup func()
 
 	serial   atomic.Int64
 	refusals map[string]string // why a version is refused, by version
@@ -77,6 +79,9 @@ func (s *Suite) Run(ctx context.Context, c *Case) *Result {
 		}
 		c.run(run)
 	})
+	if s.BeforeCleanup != nil {
+		s.BeforeCleanup()
+	}
 	if cleaned, problem := run.guarded(run.cleanUp); cleaned == SuiteError {
 		verdict, reason = cleaned, problem
 	}

@@ -57,6 +57,8 @@ func selfTest(o options, stdout io.Writer) (int, error) {
 	}
 
 	suite := conformance.NewSuite(endpoint, base, o.timeout, runID())
+	// What a mutation keeps from being removed would stay for ever.
+	suite.BeforeCleanup = func() { proxy.Set(nil) }
 	defer suite.RemoveImages(documents)
 	version := chosen[len(chosen)-1].Document.Version
 	cases := map[string]*conformance.Case{}
@@ -115,7 +117,6 @@ func (t *trial) try(mutation mutate.Mutation) (outcome, detail string) {
 	}
 	t.proxy.Set(&mutation.Change)
 	result := t.suite.Run(t.ctx, c)
-	t.proxy.Set(nil)
 	if result.Verdict != conformance.Fail {
 		return survived, string(result.Verdict) + " " + result.Explain()
 	}
