@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -60,6 +61,11 @@ func run(m *testing.M) (code int, err error) {
 	if err := clients(); err != nil {
 		return 1, err
 	}
+	release, err := takeTurns()
+	if err != nil {
+		return 1, err
+	}
+	defer release()
 	// /tmp and not TMPDIR: a socket's path must be short.
 	if scratch, err = os.MkdirTemp("/tmp", "berth-clients-"); err != nil {
 		return 1, err
@@ -106,6 +112,20 @@ func run(m *testing.M) (code int, err error) {
 	return m.Run(), nil
 }
 
+// takeTurns waits until no other run of these tests is at work on the machine:
+// their bridges and cgroups have the same names.
+func takeTurns() (release func(), err error) {
+	lock, err := os.OpenFile("/tmp/berth-clients.lock", os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+		lock.Close()
+		return nil, fmt.Errorf("lock %s: %w", lock.Name(), err)
+	}
+	return func() { lock.Close() }, nil
+}
+
 // clients says which client is missing and how to get it.
 func clients() error {
 	if os.Geteuid() != 0 {
@@ -134,6 +154,10 @@ func startBerth(dir, bridge, cidr string) (*daemon.Daemon, error) {
 	}
 	if _, err := os.Stat(program); err != nil {
 		return nil, fmt.Errorf("berthd is not built (make build): %w", err)
+	}
+	// What an earlier run left that was killed.
+	if err := remains(dir, bridge).Remove(); err != nil {
+		return nil, err
 	}
 	command, err := daemon.Berth(program, dir, "--bridge", bridge, "--bip", cidr, "--cgroup-parent", "/"+bridge, "--debug")
 	if err != nil {
