@@ -189,17 +189,44 @@ func TestNothingInherited(t *testing.T) {
 	must(t, os.Setenv("SECRET_OF_THE_DAEMON", "x"))
 	defer os.Unsetenv("SECRET_OF_THE_DAEMON")
 	w := newWorld(t)
-	spec := w.spec("sh", "-c", "ls /proc/1/fd | tr '\\n' ' '; echo; tr '\\0' ' ' < /proc/1/environ; echo; readlink /proc/1/cwd; cat /proc/1/oom_score_adj")
+	list := w.spec("ls", "/proc/self/fd")
+	wait(t, w.start(list))
+	if fds := output(readLog(t, list.Log.Path), "stdout"); fds != "0\n1\n2\n3\n" { // 3 is the directory
+		t.Errorf("descriptors %q", fds)
+	}
+	spec := w.spec("sh", "-c", "tr '\\0' ' ' < /proc/1/environ; echo; readlink /proc/1/cwd; cat /proc/1/oom_score_adj")
 	wait(t, w.start(spec))
 	lines := strings.Split(output(readLog(t, spec.Log.Path), "stdout"), "\n")
-	// 10 is the shell's own, if it has one.
-	if fds := strings.Fields(lines[0]); len(fds) < 3 || strings.Join(fds[:3], " ") != "0 1 2" || len(fds) > 4 {
-		t.Errorf("descriptors %v", fds)
+	if lines[0] != "PATH=/bin HOME=/root " {
+		t.Errorf("environment %q", lines[0])
 	}
-	if lines[1] != "PATH=/bin HOME=/root " {
-		t.Errorf("environment %q", lines[1])
+	if lines[1] != "/" || lines[2] != "0" {
+		t.Errorf("directory %q, score %q", lines[1], lines[2])
 	}
-	if lines[2] != "/" || lines[3] != "0" {
-		t.Errorf("directory %q, score %q", lines[2], lines[3])
+}
+
+// What the container sees of its cgroups: its own, and nothing to write to.
+func TestCgroupView(t *testing.T) {
+	w := newWorld(t)
+	limit := int64(77 << 20)
+	spec := w.spec("sh", "-c", "cd /sys/fs/cgroup; ls; cat */memory.limit_in_bytes memory.max 2>/dev/null; cat */cgroup.procs cgroup.procs 2>/dev/null | sort -u; mkdir pids/x x 2>&1; grep /sys/fs/cgroup /proc/self/mountinfo | cut -d' ' -f5-6")
+	spec.OCI.Linux.Resources.Memory = &specs.LinuxMemory{Limit: &limit}
+	wait(t, w.start(spec))
+	got := output(readLog(t, spec.Log.Path), "stdout")
+	t.Log(got)
+	if !strings.Contains(got, "\n80740352\n") {
+		t.Error("the limit is not there")
+	}
+	if n := strings.Count(got, "Read-only file system"); n != 2 {
+		t.Errorf("%d directories could not be made", n)
+	}
+	for line := range strings.Lines(got) {
+		if path, options, ok := strings.Cut(strings.TrimSpace(line), " "); ok && strings.HasPrefix(path, "/sys/fs/cgroup") &&
+			!strings.Contains(options, ":") && !strings.HasPrefix(options, "ro,nosuid,nodev,noexec") {
+			t.Errorf("mount %s", line)
+		}
+	}
+	if entries, err := os.ReadDir(filepath.Join(w.root, spec.ID, "cgroup")); err == nil && len(entries) > 0 {
+		t.Errorf("visible on the host: %v", entries)
 	}
 }

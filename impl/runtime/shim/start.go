@@ -47,6 +47,9 @@ func startContainer(order *protocol.Order, stdio *stdio) (_ *started, err error)
 	if err := stdio.give(process, config); err != nil {
 		return nil, err
 	}
+	if err := stageCgroups(order, config); err != nil {
+		return nil, fmt.Errorf("mount the cgroups: %w", err)
+	}
 	container, err := libcontainer.Create(order.StateRoot, order.ID, config)
 	if err != nil {
 		return nil, fmt.Errorf("create the container: %w", err)
