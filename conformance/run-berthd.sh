@@ -17,6 +17,8 @@ cleanup() {
 		wait "$daemon" || true
 	fi
 	ip netns delete "$net" 2>/dev/null || true
+	# The daemon keeps the parent of its containers' cgroups.
+	find /sys/fs/cgroup -depth -type d -path "*/berth-$net*" -exec rmdir {} + 2>/dev/null || true
 	# What is still mounted below the directory would be deleted with it.
 	if grep -q " $dir/" /proc/self/mountinfo; then
 		echo "mounts are left below $dir; it stays" >&2
