@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 
 	"github.com/opencontainers/go-digest"
@@ -117,15 +119,24 @@ func (s *session) dropLayers(tell bool) error {
 	return errors.Join(errs...)
 }
 
-// layerTree opens the files of a layer together with those below it.
+// layerTree opens the files of a layer together with those below it, but for the
+// store's init layer: what it has (mount points) is no part of the image.
 func (s *session) layerTree(id string, writable bool) (*tree, error) {
 	w, err := s.Images.Writable(id)
 	if err != nil {
 		return nil, err
 	}
-	stack := w.Stack()
-	if !writable {
-		stack = overlay.Stack{Lower: w.Lower}
+	stack := overlay.Stack{Lower: w.Lower[1:]}
+	if len(stack.Lower) == 0 || len(stack.Lower) == 1 && !writable {
+		// overlayfs wants two directories; below a stage from scratch there are none.
+		empty := filepath.Join(s.dir, "scratch")
+		if err := os.Mkdir(empty, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
+			return nil, err
+		}
+		stack.Lower = append(stack.Lower, empty)
+	}
+	if writable {
+		stack.Upper, stack.Work = w.Upper, w.Work
 	}
 	dir, err := overlay.Open(stack)
 	if err != nil {

@@ -175,7 +175,7 @@ func (st *step) title(expand func(string) (string, error)) (string, error) {
 		if expanded[name] && !literal {
 			var err error
 			if word, err = expand(word); err != nil {
-				return "", st.fail(err)
+				return "", st.fail(fault.Invalid("%w", err))
 			}
 		}
 		words = append(words, word)
