@@ -2,7 +2,7 @@
 // clients, and one-shot requests. The protocol is described in package protocol.
 
 #define _GNU_SOURCE
-#include "monitor.h"
+#include "clients.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -14,15 +14,8 @@
 #include <termios.h>
 #include <unistd.h>
 
-enum { OP_WATCH = 1, OP_ATTACH = 2, OP_RESIZE = 3 };
-enum { ATTACH_STDIN = 1, ATTACH_STDOUT = 2, ATTACH_STDERR = 4, ATTACH_PENDING = 8 };
 enum { EVENT_HELLO = 1, EVENT_OOM = 2, EVENT_EXIT = 3 };
 enum { ATTACH_MAGIC = 0x48545242 }; // "BRTH"
-
-struct request {
-	uint8_t op, flags;
-	uint16_t height, width, reserved;
-};
 
 struct attach_reply {
 	uint32_t magic, tty;
@@ -34,38 +27,19 @@ struct event {
 	struct exit_record exit;
 };
 
-struct client {
-	enum kind kind; // KIND_CLIENT, first
-	int fd;         // -1: closed, to be freed
-	uint8_t op;     // 0: the request is not complete
-	uint8_t flags;
-	bool input_ended; // read the end of what it sends
-	bool input_held;  // its input waits for the process
-	bool ended;       // got the end frame
-	size_t request_n;
-	struct request request;
-	char *pending; // output that its socket did not take
-	size_t pending_n, pending_done;
-	int64_t deadline; // when it is dropped, if pending
-	char *input;      // input that the process did not take
-	size_t input_n, input_done;
-	struct client *next;
-};
-
 static const struct config *cfg;
-static int epoll_fd, stdin_fd = -1;
-static struct client *clients;
-static int stalled, held;
-static enum kind stdin_kind = KIND_STDIN;
+static int epoll_fd;
+static int stalled;
+struct client *clients;
 
 void clients_init(const struct config *config, int epoll)
 {
 	cfg = config;
 	epoll_fd = epoll;
-	stdin_fd = config->in_fd;
+	input_init(config, epoll);
 }
 
-static void interest(struct client *c)
+void client_interest(struct client *c)
 {
 	struct epoll_event ev = {.data.ptr = c};
 
@@ -74,31 +48,6 @@ static void interest(struct client *c)
 	if (c->pending)
 		ev.events |= EPOLLOUT;
 	(void)epoll_ctl(epoll_fd, EPOLL_CTL_MOD, c->fd, &ev);
-}
-
-static void stdin_interest(void)
-{
-	struct epoll_event ev = {.events = EPOLLOUT, .data.ptr = &stdin_kind};
-
-	if (stdin_fd < 0)
-		return;
-	if (held > 0) {
-		if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, stdin_fd, &ev) < 0 && errno == EEXIST)
-			(void)epoll_ctl(epoll_fd, EPOLL_CTL_MOD, stdin_fd, &ev);
-	} else {
-		(void)epoll_ctl(epoll_fd, EPOLL_CTL_DEL, stdin_fd, NULL);
-	}
-}
-
-static void release_input(struct client *c)
-{
-	if (c->input_held) {
-		c->input_held = false;
-		held--;
-	}
-	free(c->input);
-	c->input = NULL;
-	c->input_n = c->input_done = 0;
 }
 
 static void release_pending(struct client *c)
@@ -110,29 +59,7 @@ static void release_pending(struct client *c)
 	c->pending_n = c->pending_done = 0;
 }
 
-static void stdin_close(void)
-{
-	if (stdin_fd < 0)
-		return;
-	(void)epoll_ctl(epoll_fd, EPOLL_CTL_DEL, stdin_fd, NULL);
-	close(stdin_fd);
-	stdin_fd = -1;
-	for (struct client *c = clients; c; c = c->next) {
-		if (c->fd >= 0 && c->input_held) {
-			release_input(c);
-			interest(c);
-		}
-	}
-}
-
-// input_over: this client sends no more. All it sent has reached the process.
-static void input_over(struct client *c)
-{
-	if (c->op == OP_ATTACH && (c->flags & ATTACH_STDIN) && cfg->stdin_once && !cfg->tty)
-		stdin_close();
-}
-
-static void client_close(struct client *c)
+void client_close(struct client *c)
 {
 	bool was_open = !c->input_ended;
 
@@ -141,8 +68,7 @@ static void client_close(struct client *c)
 	close(c->fd); // leaves the epoll set by itself
 	c->fd = -1;
 	release_pending(c);
-	release_input(c);
-	stdin_interest();
+	input_release(c);
 	c->input_ended = true;
 	if (was_open)
 		input_over(c);
@@ -208,7 +134,7 @@ static void client_send(struct client *c, const void *head, size_t head_n, const
 	if (n > sent)
 		memcpy(grown + c->pending_n, buf + sent, n - sent);
 	c->pending_n += n - sent;
-	interest(c);
+	client_interest(c);
 }
 
 static void client_flush(struct client *c)
@@ -228,7 +154,7 @@ static void client_flush(struct client *c)
 		c->deadline = now_ms() + (exit_known ? LINGER_MS : STALL_MS);
 	}
 	release_pending(c);
-	interest(c);
+	client_interest(c);
 }
 
 static void send_frame(struct client *c, int stream, const char *buf, size_t n)
@@ -366,62 +292,6 @@ static void handle_request(struct client *c)
 	}
 }
 
-static void take_input(struct client *c, const char *buf, size_t n)
-{
-	size_t done = 0;
-
-	if (c->op != OP_ATTACH || !(c->flags & ATTACH_STDIN))
-		return; // nobody asked for it
-	while (stdin_fd >= 0 && done < n) {
-		ssize_t w = held > 0 ? -1 : write(stdin_fd, buf + done, n - done);
-		if (w < 0 && (held > 0 || errno == EAGAIN)) {
-			c->input = malloc(n - done);
-			if (!c->input) {
-				client_close(c);
-				return;
-			}
-			memcpy(c->input, buf + done, n - done);
-			c->input_n = n - done;
-			c->input_done = 0;
-			c->input_held = true;
-			held++;
-			stdin_interest();
-			interest(c);
-			return;
-		}
-		if (w < 0 && errno == EINTR)
-			continue;
-		if (w <= 0) { // the process closed it: the rest is read and dropped
-			stdin_close();
-			return;
-		}
-		done += (size_t)w;
-	}
-}
-
-void stdin_event(void)
-{
-	for (struct client *c = clients; c; c = c->next) {
-		while (c->fd >= 0 && c->input_held && c->input_done < c->input_n) {
-			ssize_t w = write(stdin_fd, c->input + c->input_done, c->input_n - c->input_done);
-			if (w < 0 && errno == EINTR)
-				continue;
-			if (w < 0 && errno == EAGAIN)
-				return;
-			if (w <= 0) {
-				stdin_close();
-				return;
-			}
-			c->input_done += (size_t)w;
-		}
-		if (c->fd >= 0 && c->input_held) {
-			release_input(c);
-			interest(c);
-		}
-	}
-	stdin_interest();
-}
-
 static void client_read(struct client *c)
 {
 	static char buf[CHUNK_BYTES];
@@ -446,7 +316,7 @@ static void client_read(struct client *c)
 				return;
 			}
 			c->input_ended = true;
-			interest(c);
+			client_interest(c);
 			input_over(c);
 			return;
 		}
@@ -456,7 +326,7 @@ static void client_read(struct client *c)
 				handle_request(c);
 			continue;
 		}
-		take_input(c, buf, (size_t)r);
+		input_take(c, buf, (size_t)r);
 		if ((size_t)r < want)
 			return;
 	}

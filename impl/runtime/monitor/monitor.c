@@ -291,7 +291,6 @@ static void outlast(void)
 
 	if (!cfg.exec || cfg.tty)
 		return;
-	clients_init(&cfg, -1);
 	close(cfg.listen_fd);
 	close(epoll_fd);
 	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -309,65 +308,6 @@ static void outlast(void)
 			*(is_out ? &out_open : &err_open) = false;
 		}
 	}
-}
-
-// number reads a decimal number; the shim writes nothing else.
-static int64_t number(const char *s)
-{
-	return strtoll(s, NULL, 10);
-}
-
-enum {
-	ARG_MODE = 1,
-	ARG_ID,
-	ARG_LISTEN,
-	ARG_DIR,
-	ARG_MNTNS,
-	ARG_IN,
-	ARG_OUT,
-	ARG_ERR,
-	ARG_OOM_EVENT,
-	ARG_OOM_FILE,
-	ARG_TTY,
-	ARG_STDIN_ONCE,
-	ARG_EXEC,
-	ARG_CHILD,
-	ARG_CGROUP_PROCS,
-	ARG_LOG_PATH,
-	ARG_LOG_FD,
-	ARG_LOG_MAX_SIZE,
-	ARG_LOG_MAX_FILE,
-	ARG_CONNS, // and all that follow
-};
-
-static void parse(int argc, char **argv)
-{
-	static int conns[1024];
-
-	if (argc < ARG_CONNS)
-		_exit(125);
-	cfg = (struct config){
-		.listen_fd = (int)number(argv[ARG_LISTEN]),
-		.dir_fd = (int)number(argv[ARG_DIR]),
-		.mntns_fd = (int)number(argv[ARG_MNTNS]),
-		.in_fd = (int)number(argv[ARG_IN]),
-		.out_fd = (int)number(argv[ARG_OUT]),
-		.err_fd = (int)number(argv[ARG_ERR]),
-		.oom_event_fd = (int)number(argv[ARG_OOM_EVENT]),
-		.oom_file_fd = (int)number(argv[ARG_OOM_FILE]),
-		.tty = number(argv[ARG_TTY]) != 0,
-		.stdin_once = number(argv[ARG_STDIN_ONCE]) != 0,
-		.exec = number(argv[ARG_EXEC]) != 0,
-		.child = (pid_t)number(argv[ARG_CHILD]),
-		.cgroup_procs = argv[ARG_CGROUP_PROCS],
-		.log_path = argv[ARG_LOG_PATH],
-		.log_fd = (int)number(argv[ARG_LOG_FD]),
-		.log_max_size = number(argv[ARG_LOG_MAX_SIZE]),
-		.log_max_file = (int)number(argv[ARG_LOG_MAX_FILE]),
-		.conns = conns,
-	};
-	for (int i = ARG_CONNS; i < argc && cfg.nconns < 1024; i++)
-		conns[cfg.nconns++] = (int)number(argv[i]);
 }
 
 // prepare_signals: the container must not end because somebody stops the
@@ -400,7 +340,7 @@ static void leave_mounts(void)
 
 static void run(int argc, char **argv)
 {
-	parse(argc, argv);
+	config_parse(&cfg, argc, argv);
 	prepare_signals();
 	leave_mounts();
 	(void)prctl(PR_SET_NAME, "berth-shim");
@@ -443,6 +383,6 @@ static void run(int argc, char **argv)
 // monitor touches a tenth of the memory that an idle Go program needs.
 __attribute__((constructor)) static void berth_monitor(int argc, char **argv)
 {
-	if (argc > ARG_MODE && strcmp(argv[ARG_MODE], "monitor") == 0)
+	if (argc > 1 && strcmp(argv[1], "monitor") == 0)
 		run(argc, argv);
 }

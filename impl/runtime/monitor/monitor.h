@@ -39,6 +39,9 @@ struct config {
 	const int *conns; // clients that attached before the start
 };
 
+// arguments.c
+void config_parse(struct config *cfg, int argc, char **argv);
+
 // log.c: the json-file log.
 void log_open(const struct config *cfg);
 void log_write(int stream, const char *buf, size_t n); // any bytes, in any pieces
@@ -61,6 +64,8 @@ void clients_oom(void);
 void clients_exit(void); // tells everybody that it is over
 bool clients_idle(void); // nothing is left to be sent
 void clients_sweep(void); // frees closed clients; not during a batch of events
+
+// input.c: the process's standard input.
 void stdin_event(void);
 
 // monitor.c

@@ -47,9 +47,14 @@ func buildAndRun(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
+	sources, err := filepath.Glob("*.c")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	build := exec.Command("gcc", "-std=gnu11", "-g", "-O1", "-Wall", "-Wextra", "-Wno-unused-result", "-Werror",
-		"-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-o", program,
-		main, "monitor.c", "clients.c", "log.c")
+		"-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-o", program, main)
+	build.Args = append(build.Args, sources...)
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build the monitor: %v\n%s", err, out)
 		return 1
