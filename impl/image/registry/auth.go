@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"time"
 
 	"oras.land/oras-go/v2/registry/remote/auth"
 
@@ -31,6 +32,7 @@ type authorizer struct {
 	access    *access
 	cred      Credential
 	userAgent string
+	timeout   time.Duration // of a request to a token service
 
 	mu     sync.Mutex
 	basic  bool              // the registry wants it
@@ -43,6 +45,7 @@ func (c *Client) authorizer(a *access, cred Credential) *authorizer {
 		access:    a,
 		cred:      cred,
 		userAgent: c.o.UserAgent,
+		timeout:   patience * c.o.Stall,
 		tokens:    map[string]string{},
 	}
 }
@@ -205,7 +208,7 @@ func (z *authorizer) token(ctx context.Context, ch challenge, scopes []string, o
 		return nil, err
 	}
 	client := *z.client
-	client.CheckRedirect = checkTokenRedirect
+	client.CheckRedirect, client.Timeout = checkTokenRedirect, z.timeout
 	resp, err := client.Do(req)
 	if err != nil {
 		return nil, fault.Unavailable("%w", withoutQuery(err))

@@ -17,6 +17,9 @@ const LoginSucceeded = "Login Succeeded"
 // token for later logins instead of the password; empty when the registry gives
 // none. A refusal is of class unauthenticated.
 func (c *Client) Login(ctx context.Context, address string, cred Credential) (identity string, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, patience*c.o.Stall, errSlow)
+	defer cancel()
+	defer func() { err = slow(ctx, err) }()
 	host, err := hostOfAddress(address)
 	if err != nil {
 		return "", err

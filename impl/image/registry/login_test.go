@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/distribution/reference"
@@ -234,5 +235,52 @@ func TestCredentialsStayAtTheirHost(t *testing.T) {
 	}
 	if _, _, err := repo.Manifest(t.Context(), "loop"); !errdefs.IsUnavailable(err) {
 		t.Errorf("redirects without end: %v", err)
+	}
+}
+
+// TestSlowPeers has a peer that gives a byte now and then.
+func TestSlowPeers(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		switch {
+		case req.URL.Path == "/v2/" && req.Header.Get("Authorization") == "":
+			w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer realm="http://%s/slow"`, req.Host))
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		case req.URL.Path == "/v1/_ping":
+			return
+		}
+		w.Header().Set("Content-Type", TypeDockerManifest)
+		w.Header().Set("Docker-Content-Digest", "sha256:"+strings.Repeat("0", 64))
+		// Longer than anybody waits, but the test's server must end some day.
+		for range 400 {
+			fmt.Fprint(w, " ")
+			_ = http.NewResponseController(w).Flush()
+			time.Sleep(5 * time.Millisecond)
+		}
+	}))
+	defer server.Close()
+	c, err := New(Options{CertsDir: t.TempDir(), Stall: 50 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	host := strings.TrimPrefix(server.URL, "http://")
+	named, err := reference.ParseNormalizedNamed(host + "/x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	repo, err := c.Open(t.Context(), named, Credential{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer repo.Close()
+	for name, do := range map[string]func() error{
+		"login":    func() error { _, err := c.Login(t.Context(), host, Credential{Username: "a"}); return err },
+		"search":   func() error { _, err := c.Search(t.Context(), host+"/x", Credential{}); return err },
+		"manifest": func() error { _, _, err := repo.Manifest(t.Context(), "latest"); return err },
+		"tags":     func() error { _, err := repo.Tags(t.Context()); return err },
+	} {
+		if err := do(); !errdefs.IsUnavailable(err) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

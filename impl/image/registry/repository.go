@@ -46,6 +46,20 @@ type Repository struct {
 	close func()
 }
 
+// patience is how many stall times a small document may take in all.
+const patience = 2
+
+// errSlow says that a registry took too long for a small document.
+var errSlow = fault.Unavailable("the registry takes too long to answer")
+
+// slow replaces the error of a request that a deadline of ours has ended.
+func slow(ctx context.Context, err error) error {
+	if err != nil && errors.Is(context.Cause(ctx), errSlow) {
+		return errSlow
+	}
+	return err
+}
+
 // Name is the repository's name.
 func (r *Repository) Name() reference.Named { return r.named }
 
@@ -55,14 +69,17 @@ func (r *Repository) Close() { r.close() }
 // Manifest fetches a manifest by tag or digest. The descriptor's digest is that
 // of the body, whatever the registry says; a digest that was asked for must match.
 func (r *Repository) Manifest(ctx context.Context, ref string) (ocispec.Descriptor, []byte, error) {
+	// A registry that gives a byte now and then is not waited for.
+	ctx, cancel := context.WithTimeoutCause(ctx, patience*r.stall, errSlow)
+	defer cancel()
 	desc, body, err := r.repo.Manifests().FetchReference(ctx, ref)
 	if err != nil {
-		return desc, nil, r.mapError(ref, err)
+		return desc, nil, r.mapError(ref, slow(ctx, err))
 	}
 	defer body.Close()
 	raw, err := io.ReadAll(io.LimitReader(body, maxManifest+1))
 	if err != nil {
-		return desc, nil, r.mapError(ref, err)
+		return desc, nil, r.mapError(ref, slow(ctx, err))
 	}
 	if len(raw) > maxManifest {
 		return desc, nil, fault.Invalid("manifest %s is larger than %d bytes", ref, maxManifest)
@@ -98,6 +115,8 @@ func (r *Repository) Document(ctx context.Context, desc ocispec.Descriptor) ([]b
 
 // Tags lists the repository's tags.
 func (r *Repository) Tags(ctx context.Context) ([]string, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, patience*r.stall, errSlow)
+	defer cancel()
 	var tags []string
 	err := r.repo.Tags(ctx, "", func(page []string) error {
 		tags = append(tags, page...)
@@ -107,7 +126,7 @@ func (r *Repository) Tags(ctx context.Context) ([]string, error) {
 		return nil
 	})
 	if err != nil {
-		return nil, r.mapError("", err)
+		return nil, r.mapError("", slow(ctx, err))
 	}
 	return tags, nil
 }

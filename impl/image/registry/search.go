@@ -42,7 +42,10 @@ const indexHost = "index.docker.io"
 // the public one (GET /v1/search of the "Docker Registry v1 API"). A registry
 // without an index is looked through by its catalog; then the name, with the
 // host in front, is all that is known.
-func (c *Client) Search(ctx context.Context, term string, cred Credential) ([]Found, error) {
+func (c *Client) Search(ctx context.Context, term string, cred Credential) (found []Found, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, patience*c.o.Stall, errSlow)
+	defer cancel()
+	defer func() { err = slow(ctx, err) }()
 	host, words := splitTerm(term)
 	if words == "" && host == "" {
 		return nil, fault.Invalid("search needs a term")

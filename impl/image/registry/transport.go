@@ -101,6 +101,9 @@ func (c *Client) insecure(ctx context.Context, host string) bool {
 		return true
 	}
 	name = strings.Trim(name, "[]")
+	// An answer that does not come soon is no reason to do without TLS.
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
 	addrs := []netip.Addr{}
 	if a, err := netip.ParseAddr(name); err == nil {
 		addrs = append(addrs, a)
