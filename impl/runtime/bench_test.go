@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -19,7 +18,7 @@ import (
 // BenchmarkStart takes turns: create, start, wait and remove a container that
 // runs "busybox true" here, and the same specification (on a plain directory
 // instead of an overlay) with "runc run" and "crun run". The medians are
-// reported in milliseconds, and so is the processor time.
+// reported in milliseconds.
 func BenchmarkStart(b *testing.B) {
 	w := newWorld(b)
 	for name, args := range map[string][]string{"true": {"/bin/true"}} {
@@ -84,38 +83,23 @@ type contestant struct {
 
 func takeTurns(b *testing.B, contestants []contestant) {
 	b.Helper()
-	times, cpu := make([][]time.Duration, len(contestants)), make([][]time.Duration, len(contestants))
+	times := make([][]time.Duration, len(contestants))
 	for b.Loop() {
 		for i, c := range contestants {
 			time.Sleep(50 * time.Millisecond) // what the last one left to be done aside
-			begin, used := time.Now(), cpuTime(b)
+			begin := time.Now()
 			must(b, c.run())
 			times[i] = append(times[i], time.Since(begin))
-			cpu[i] = append(cpu[i], cpuTime(b)-used)
 		}
 	}
 	for i, c := range contestants {
 		b.ReportMetric(median(times[i]), c.name+"-ms")
-		b.ReportMetric(median(cpu[i]), c.name+"-cpu-ms")
 	}
 }
 
 func median(d []time.Duration) float64 {
 	slices.Sort(d)
 	return float64(d[len(d)/2].Microseconds()) / 1000
-}
-
-// cpuTime is what this process and all its dead descendants have used. Unlike
-// the time that passes, it hardly depends on what else the machine does.
-func cpuTime(tb testing.TB) time.Duration {
-	tb.Helper()
-	var sum time.Duration
-	for _, who := range []int{syscall.RUSAGE_SELF, syscall.RUSAGE_CHILDREN} {
-		var u syscall.Rusage
-		must(tb, syscall.Getrusage(who, &u))
-		sum += time.Duration(u.Utime.Nano() + u.Stime.Nano())
-	}
-	return sum
 }
 
 func (w *world) startToRemove(args []string) error {
