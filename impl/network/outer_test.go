@@ -162,7 +162,7 @@ func TestSteadyUDP(t *testing.T) {
 // another mount namespace keeps an address or a namespace.
 func TestHeld(t *testing.T) {
 	e := newEnv(t)
-	s := e.start(SandboxSpec{ContainerID: "c"})
+	e.start(SandboxSpec{ContainerID: "c"})
 	// A private mount namespace copies the mount.
 	copies := exec.Command("/bin/busybox", "sleep", "1000")
 	copies.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
@@ -174,7 +174,7 @@ func TestHeld(t *testing.T) {
 		t.Errorf("with a copy of the mount: %+v", c)
 	}
 
-	s = e.start(SandboxSpec{ContainerID: "c"})
+	s := e.start(SandboxSpec{ContainerID: "c"})
 	holds := exec.Command("/bin/busybox", "sleep", "1000")
 	must(t, netns.Do(s.Key, func() error {
 		holds.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

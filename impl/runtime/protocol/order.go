@@ -56,7 +56,7 @@ type Order struct {
 	Conns int
 }
 
-// Rootfs, Stdio and Log are as in package runtime.
+// Rootfs is as in package runtime, as are Stdio and Log below.
 type Rootfs struct {
 	Dir         string
 	Lower       []string
