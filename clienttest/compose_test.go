@@ -81,7 +81,11 @@ func (c *compose) container(service string, n int) string {
 // lookup asks for a name inside a container and gives the addresses, sorted.
 func (c *compose) lookup(id, name string) []string {
 	c.t.Helper()
-	return strings.Fields(c.docker.run("exec", id, "sh", "-c", "nslookup "+name+" | sed -n '/^Name:/,$s/^Address: *//p' | sort"))
+	r := c.docker.try("", "exec", id, "sh", "-c", "nslookup "+name+" | sed -n '/^Name:/,$s/^Address: *//p' | sort")
+	if r.code != 0 {
+		c.t.Fatalf("%v\nstate: %s\nlog: %v", r, c.docker.inspect(id, "{{json .State}}"), c.docker.try("", "logs", id))
+	}
+	return strings.Fields(r.stdout)
 }
 
 func (c *compose) knows(id, name string, count int) {
