@@ -281,6 +281,7 @@ func (r *Run) badQuery(name, value string) {
 	query.Set(name, value)
 	req.Target = path + "?" + query.Encode()
 	if r.Operation.ID == "ImageBuild" {
+		r.removeUnnamed()
 		r.buildContext()
 		req.Body = r.body
 		req.Header.Set("Content-Type", "application/x-tar")

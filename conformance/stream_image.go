@@ -44,6 +44,19 @@ func (r *Run) progress(req wire.Request) []any {
 	return lines
 }
 
+// removeUnnamed removes the images without a name that a build will have made
+// when the case is over: those that were not there before.
+func (r *Run) removeUnnamed() {
+	before := r.imageIDs()
+	r.later(func() {
+		for _, id := range r.imageIDs() {
+			if !slices.Contains(before, id) {
+				r.call(http.MethodDelete, "/images/"+id, query("force", "1"), nil)
+			}
+		}
+	})
+}
+
 // imageIDs lists the images without a name that are nobody's parent.
 func (r *Run) imageIDs() []string {
 	var ids []string
@@ -60,16 +73,7 @@ func (r *Run) imageIDs() []string {
 var built = regexp.MustCompile(`Successfully built ([0-9a-f]{12})`)
 
 func replayBuild(r *Run, req wire.Request) {
-	before := r.imageIDs()
-	// The image has no name: if the build does not tell its id it is one of
-	// those that were not there before.
-	r.later(func() {
-		for _, id := range r.imageIDs() {
-			if !slices.Contains(before, id) {
-				r.call(http.MethodDelete, "/images/"+id, query("force", "1"), nil)
-			}
-		}
-	})
+	r.removeUnnamed()
 	lines := r.progress(req)
 	var said strings.Builder
 	for _, line := range lines {
