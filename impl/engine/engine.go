@@ -117,10 +117,32 @@ func New(ctx context.Context, s Settings, p Parts) (*Engine, error) {
 	if err := e.builder().Sweep(); err != nil {
 		return nil, err
 	}
+	if err := e.prepareRuntime(); err != nil {
+		return nil, err
+	}
 	if err := e.restore(ctx); err != nil {
 		return nil, err
 	}
 	return e, nil
+}
+
+// prepareRuntime has the default system call filter compiled aside, so that the
+// first container does not wait for it.
+func (e *Engine) prepareRuntime() error {
+	host, err := defaults.HostCapabilities()
+	if err != nil {
+		return err
+	}
+	granted, _, err := defaults.Grant(host, nil, nil, false)
+	if err != nil {
+		return err
+	}
+	profile, err := e.profiles.Default(granted)
+	if err != nil {
+		return err
+	}
+	e.Runtime.Prepare(profile)
+	return nil
 }
 
 // Close ends the engine's work in the background. Containers go on.

@@ -206,6 +206,7 @@ func (x *exec) failed(code int) {
 
 // runExec starts the process of an exec that the caller has claimed.
 func (e *Engine) runExec(ctx context.Context, c *container.Container, x *exec, a *runtime.Attachment) error {
+	e.Runtime.Expect()
 	desc := x.snapshot()
 	task, err := e.runningTask(c)
 	if err != nil {

@@ -87,6 +87,7 @@ func (e *Engine) start(ctx context.Context, c *container.Container) error {
 
 // launch makes the network, the files and the process of a run.
 func (e *Engine) launch(ctx context.Context, r *container.Record, l *live) (_ *network.Sandbox, _ *runtime.Task, err error) {
+	e.Runtime.Expect()
 	if err := e.checkMounts(r); err != nil {
 		return nil, nil, err
 	}
