@@ -3,9 +3,15 @@ package network
 import (
 	"context"
 	"fmt"
+	"net"
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"golang.org/x/net/dns/dnsmessage"
+
+	"github.com/seed-50ced230/berth/impl/network/netns"
+	"github.com/seed-50ced230/berth/impl/network/resolver"
 )
 
 // BenchmarkSandbox makes and releases the network of one container after
@@ -76,4 +82,45 @@ func BenchmarkParallel(b *testing.B) {
 		})
 	}
 	wg.Wait()
+}
+
+// BenchmarkMakeNamed is BenchmarkMake in a user-defined network: with a resolver.
+func BenchmarkMakeNamed(b *testing.B) {
+	e := newEnv(b)
+	e.newNetwork("net", false)
+	spec := SandboxSpec{Mode: ModeBridge, Endpoints: []EndpointSpec{{Network: "net"}}}
+	b.ResetTimer()
+	for i := range b.N {
+		spec.ContainerID = fmt.Sprint("c", i)
+		e.start(spec)
+		b.StopTimer()
+		e.release(spec.ContainerID)
+		b.StartTimer()
+	}
+}
+
+// BenchmarkLookup asks for one name after another over one socket.
+func BenchmarkLookup(b *testing.B) {
+	e := newEnv(b)
+	e.newNetwork("net", false)
+	var s *Sandbox
+	for i := range 50 {
+		s = e.start(SandboxSpec{ContainerID: fmt.Sprint("c", i), Endpoints: []EndpointSpec{{Network: "net"}}})
+	}
+	msg, err := (&dnsmessage.Message{Header: dnsmessage.Header{ID: 7}, Questions: []dnsmessage.Question{
+		{Name: dnsmessage.MustNewName("c7."), Type: dnsmessage.TypeA, Class: dnsmessage.ClassINET}}}).Pack()
+	must(b, err)
+	var c net.Conn
+	must(b, netns.Do(s.Key, func() (err error) {
+		c, err = net.Dial("udp4", resolver.Address+":53")
+		return err
+	}))
+	defer c.Close()
+	buf := make([]byte, 512)
+	for b.Loop() {
+		_, err := c.Write(msg)
+		must(b, err)
+		_, err = c.Read(buf)
+		must(b, err)
+	}
 }
