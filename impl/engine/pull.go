@@ -34,6 +34,7 @@ func (e *Engine) pull(ctx context.Context, p *hub.ImageCreateParams, out stream.
 		if last {
 			who = cred
 		}
+		lines.first = nil // of a mirror that failed
 		done, err = e.pullFrom(ctx, host, named, ref, who, lines.write)
 		if err == nil || last || lines.begun() || ctx.Err() != nil {
 			break

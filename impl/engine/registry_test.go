@@ -278,3 +278,29 @@ func TestRegistryWithLogin(t *testing.T) {
 		t.Errorf("search of nobody: %v", err)
 	}
 }
+
+func TestPullThroughMirrors(t *testing.T) {
+	host := startRegistry(t, false)
+	e := newEngine(t)
+	importImage(t, e, host+"/a/b", "v1")
+	var out output
+	if err := e.ImagePush(t.Context(), &hub.ImagePushParams{Name: host + "/a/b"}, &out); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	if e.Registry, err = registry.New(registry.Options{CertsDir: t.TempDir(), Mirrors: []string{"http://127.0.0.1:1", "http://" + host}}); err != nil {
+		t.Fatal(err)
+	}
+	out = output{}
+	if err := e.ImageCreate(t.Context(), &hub.ImageCreateParams{FromImage: "a/b", Tag: "v1"}, &out); err != nil {
+		t.Fatal(err)
+	}
+	if got := names(t, e, hub.ImageListParams{}); !strings.Contains(got, "a/b:v1") {
+		t.Errorf("images %s", got)
+	}
+	// No mirror has it, and the public registry cannot be reached from here.
+	out = output{}
+	if err := e.ImageCreate(t.Context(), &hub.ImageCreateParams{FromImage: "a/b", Tag: "nosuch"}, &out); !errdefs.IsInternal(err) || out.started {
+		t.Errorf("what no mirror has: %v\n%s", err, out.lines())
+	}
+}
