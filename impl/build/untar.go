@@ -33,6 +33,10 @@ type extraction struct {
 	bytes   int64
 	entries int
 	dirs    []dirTime
+	// The last entry's directory as the archive writes it, and without links:
+	// most entries lie where the one before does. Empty after a removal, which
+	// may have been of a directory on the way.
+	parent, resolved string
 }
 
 // dirTime is a directory whose time is set when everything is in it.
@@ -112,11 +116,8 @@ func (x *extraction) entry(h *tar.Header, body io.Reader) error {
 		}
 		return nil
 	}
-	parent, err := x.to.resolve(path.Join(x.below, path.Dir(name)), true)
+	parent, err := x.enter(path.Dir(name))
 	if err != nil {
-		return err
-	}
-	if err := x.to.makeDirs(parent, owner{}); err != nil {
 		return err
 	}
 	at := path.Join(parent, path.Base(name))
@@ -124,6 +125,7 @@ func (x *extraction) entry(h *tar.Header, body io.Reader) error {
 		if info.IsDir() && h.Typeflag == tar.TypeDir {
 			return x.finish(at, h, who)
 		}
+		x.parent = ""
 		if err := x.to.RemoveAll(at); err != nil {
 			return err
 		}
@@ -137,6 +139,23 @@ func (x *extraction) entry(h *tar.Header, body io.Reader) error {
 		return nil // it is the other name's file
 	}
 	return x.finish(at, h, who)
+}
+
+// enter makes a directory of the archive if it is not there, and gives its path
+// without links.
+func (x *extraction) enter(dir string) (string, error) {
+	if dir == x.parent {
+		return x.resolved, nil
+	}
+	at, err := x.to.resolve(path.Join(x.below, dir), true)
+	if err != nil {
+		return "", err
+	}
+	if err := x.to.makeDirs(at, owner{}); err != nil {
+		return "", err
+	}
+	x.parent, x.resolved = dir, at
+	return at, nil
 }
 
 // make makes the file; finish gives it its attributes.
