@@ -157,7 +157,12 @@ func (r *Run) createdAsAsked(value any) {
 			r.equal("effect", "/HostConfig/"+name, at(container, "HostConfig", name), want)
 		}
 	}
-	r.equal("effect", "/HostConfig/Links", at(container, "HostConfig", "Links"), []string{"/redis3:" + fmt.Sprint(at(container, "Name")) + "/redis"})
+	// Engines show a link as it was asked for or with the container's own name in
+	// it, /redis3:/name/redis; the document does not say which.
+	resolved := "/redis3:" + fmt.Sprint(at(container, "Name")) + "/redis"
+	if links := text(at(container, "HostConfig", "Links")); links != `["redis3:redis"]` && links != text([]string{resolved}) {
+		r.finding("effect", "/HostConfig/Links", "is %s, expected [\"redis3:redis\"] or [%q]", links, resolved)
+	}
 	r.equal("effect", "/State/Running", at(container, "State", "Running"), false)
 }
 
