@@ -10,6 +10,8 @@ import (
 	"path"
 	"strings"
 
+	"github.com/opencontainers/go-digest"
+
 	"github.com/seed-50ced230/berth/impl/fault"
 )
 
@@ -41,7 +43,7 @@ type source struct {
 
 // copyFiles takes a COPY or ADD step.
 func (s *session) copyFiles(ctx context.Context, g *stage, st *step, q copyRequest) error {
-	from, err := s.sourceTree(ctx, g, q.from)
+	from, err := s.sourceTree(ctx, q.from)
 	if err != nil {
 		return st.fail(err)
 	}
@@ -135,7 +137,7 @@ func destination(workdir, to string) string {
 
 // sourceTree opens what is copied from: the context, or the files of a stage or
 // an image.
-func (s *session) sourceTree(ctx context.Context, g *stage, from string) (*tree, error) {
+func (s *session) sourceTree(ctx context.Context, from string) (*tree, error) {
 	if from == "" {
 		return s.files, nil
 	}
@@ -143,7 +145,7 @@ func (s *session) sourceTree(ctx context.Context, g *stage, from string) (*tree,
 	if err != nil {
 		return nil, err
 	}
-	below := g.image
+	var below digest.Digest
 	if earlier != nil {
 		below = earlier.image
 	} else {

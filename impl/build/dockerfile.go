@@ -194,5 +194,6 @@ func (st *step) fail(err error) error {
 	if st.line == 0 {
 		return err
 	}
-	return fmt.Errorf("Dockerfile line %d: %w", st.line, err) //nolint:staticcheck // begins with a proper name
+	//lint:ignore ST1005 it begins with a proper name
+	return fmt.Errorf("Dockerfile line %d: %w", st.line, err)
 }
