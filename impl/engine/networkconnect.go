@@ -55,8 +55,22 @@ func (e *Engine) newPlace(nameOrID string, s *models.EndpointSettings) (containe
 		return p, fault.Invalid("Network-scoped alias is supported only for containers in user defined networks")
 	}
 	p.Links, p.Aliases = s.Links, s.Aliases
-	_, err = endpointSpec(p)
-	return p, err
+	return p, checkAddresses(p.IPAMConfig)
+}
+
+// checkAddresses refuses what is no address. Whether the network can give it
+// shows when the container joins.
+func checkAddresses(c *models.EndpointIPAMConfig) error {
+	if c == nil {
+		return nil
+	}
+	if a, err := netip.ParseAddr(c.IPv4Address); c.IPv4Address != "" && (err != nil || !a.Is4()) {
+		return fault.Invalid("invalid IPv4 address: %s", c.IPv4Address)
+	}
+	if a, err := netip.ParseAddr(c.IPv6Address); c.IPv6Address != "" && (err != nil || !a.Is6()) {
+		return fault.Invalid("invalid IPv6 address: %s", c.IPv6Address)
+	}
+	return nil
 }
 
 // planPlaces works out the networks of a new container: the one of its network
