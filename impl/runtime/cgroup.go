@@ -3,6 +3,7 @@ package runtime
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path"
 	"strings"
@@ -38,16 +39,19 @@ func cgroupOf(cgroupsPath string, systemd bool) (*cgroups.Cgroup, error) {
 }
 
 // managerOf makes a manager for one operation: they keep state that does not
-// fit a second one.
+// fit a second one. It gets copies, because Destroy empties the map of paths
+// and Freeze writes into the resources while another operation may read them.
 func managerOf(h *protocol.Handle) (cgroups.Manager, error) {
 	if h.Cgroup == nil {
 		return nil, errors.New("the handle has no cgroup")
 	}
 	c := *h.Cgroup
-	if c.Resources == nil {
-		c.Resources = &cgroups.Resources{}
+	resources := cgroups.Resources{}
+	if c.Resources != nil {
+		resources = *c.Resources
 	}
-	m, err := manager.NewWithPaths(&c, h.CgroupPaths)
+	c.Resources = &resources
+	m, err := manager.NewWithPaths(&c, maps.Clone(h.CgroupPaths))
 	if err != nil {
 		return nil, fmt.Errorf("open the cgroup: %w", err)
 	}
