@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"time"
 )
 
 // answer is the ResponseWriter that operations get: it remembers what went
@@ -16,6 +17,32 @@ type answer struct {
 	status   int // 0: nothing has gone out
 	bytes    int64
 	hijacked bool
+	duplex   bool // the answer may begin before the request's end
+}
+
+// restLimit is how much of a request that its operation left unread is read to
+// keep the connection, in bytes. The server itself would read as much.
+const restLimit = 256 << 10
+
+// EnableFullDuplex lets the answer begin before the request's end.
+func (a *answer) EnableFullDuplex() error {
+	a.duplex = true
+	return http.NewResponseController(a.ResponseWriter).EnableFullDuplex()
+}
+
+// settle reads to the end of a request whose answer was allowed to begin
+// before it. The server would do that too late: at the end of a body it begins to
+// watch the connection, and nothing stops that watch before the next request
+// any more (net/http, conn.serve: the watch is ended before the body is closed).
+// A request that does not end here costs the client its connection.
+func (a *answer) settle(r *http.Request) {
+	if !a.duplex || a.hijacked {
+		return
+	}
+	if _, err := io.CopyN(io.Discard, r.Body, restLimit); err != nil {
+		return // io.EOF, or the connection is lost anyway
+	}
+	_ = http.NewResponseController(a.ResponseWriter).SetReadDeadline(time.Unix(1, 0))
 }
 
 // Unwrap gives http.ResponseController the server's own writer.

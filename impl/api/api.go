@@ -96,6 +96,7 @@ func (e *Edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	for _, h := range e.headers {
 		headers[h.name] = h.values
 	}
+	defer a.settle(r)
 	defer e.finish(x, a, r)
 	x.err = e.serve(x, a, r)
 	if x.err != nil {

@@ -90,3 +90,42 @@ func status(t *testing.T, name string) int64 {
 	t.Fatalf("no %s in /proc/self/status", name)
 	return 0
 }
+
+// TestConnectionAfterAnArchive: an operation may stop reading an archive before
+// the request's end (a tar says itself where it ends). The next request on the
+// same connection is served all the same, or the connection is closed; the
+// server's own reader of the connection must not meet that of the request.
+func TestConnectionAfterAnArchive(t *testing.T) {
+	for name, rest := range map[string]int64{"all but the end": 0, "a little": 100, "much": 4 << 20} {
+		t.Run(name, func(t *testing.T) {
+			const taken = 1 << 20
+			d := serve(t, &engine{
+				build: func(_ context.Context, p *hub.ImageBuildParams, out stream.Output) error {
+					if _, err := io.CopyN(io.Discard, p.Body, taken); err != nil {
+						return err
+					}
+					return out.Encode(&models.JSONMessage{Stream: "done"})
+				},
+			}, api.Options{})
+			for i := range 40 {
+				r, err := http.NewRequestWithContext(t.Context(), "POST", "http://d/v1.23/build?t=x", io.LimitReader(&zeros{}, taken+rest))
+				if err != nil {
+					t.Fatal(err)
+				}
+				response, err := d.http.Do(r)
+				switch {
+				case err == nil:
+					if text, err := io.ReadAll(response.Body); response.StatusCode != 200 || err != nil && rest < taken {
+						t.Fatalf("round %d: archive: %d %q, %v", i, response.StatusCode, text, err)
+					}
+					response.Body.Close()
+				case rest < taken: // a client that goes on sending may lose the connection
+					t.Fatalf("round %d: archive: %v", i, err)
+				}
+				if response, text := d.do(t, "POST", "/v1.23/containers/create", "application/json", `{"Image":"x","Cmd":["true"]}`); response.StatusCode != 201 {
+					t.Fatalf("round %d: the request after it: %d %q", i, response.StatusCode, text)
+				}
+			}
+		})
+	}
+}
