@@ -43,10 +43,11 @@ type figure struct {
 }
 
 func newReport(a *arena) *report {
-	kernel, _ := os.ReadFile("/proc/sys/kernel/osrelease")
+	release, _ := os.ReadFile("/proc/sys/kernel/osrelease")
+	kernel, _, _ := strings.Cut(strings.TrimSpace(string(release)), "-") // the version without the builder's own marks
 	r := &report{
 		Time:    time.Now().UTC().Truncate(time.Second),
-		Machine: fmt.Sprintf("%d processors, Linux %s %s, %s", runtime.NumCPU(), strings.TrimSpace(string(kernel)), runtime.GOARCH, hierarchy()),
+		Machine: fmt.Sprintf("%d processors, Linux %s %s, %s", runtime.NumCPU(), kernel, runtime.GOARCH, hierarchy()),
 		Notes:   map[string]string{},
 	}
 	for _, p := range append([]string{a.berthd, a.dockerd}, strings.Split(a.options.runtimes, ",")...) {

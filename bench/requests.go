@@ -2,11 +2,11 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
+	"strconv"
 	"sync/atomic"
 	"time"
 )
@@ -90,18 +90,61 @@ func (e *engine) rate(ctx context.Context, path string, connections, n int) (flo
 	return float64(n) / time.Since(began).Seconds(), failed
 }
 
+// ask sends a request and reads the answer to its end. It reads by hand,
+// because client and engine share the processors: what the client needs is
+// taken from the engine's rate.
 func ask(conn net.Conn, r *bufio.Reader, request []byte) error {
 	if _, err := conn.Write(request); err != nil {
 		return err
 	}
-	resp, err := http.ReadResponse(r, nil)
+	line, err := r.ReadSlice('\n')
 	if err != nil {
 		return err
 	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("answered %s", resp.Status)
+	if !bytes.HasPrefix(line, []byte("HTTP/1.1 200 ")) {
+		return fmt.Errorf("answered %q", line)
 	}
-	_, err = io.Copy(io.Discard, resp.Body)
-	return err
+	length, chunked := int64(0), false
+	for {
+		if line, err = r.ReadSlice('\n'); err != nil {
+			return err
+		}
+		name, value, ok := bytes.Cut(bytes.TrimSpace(line), []byte(": "))
+		switch {
+		case len(name) == 0:
+			return body(r, length, chunked)
+		case !ok:
+		case bytes.EqualFold(name, []byte("Content-Length")):
+			if length, err = strconv.ParseInt(string(value), 10, 64); err != nil {
+				return err
+			}
+		case bytes.EqualFold(name, []byte("Transfer-Encoding")):
+			chunked = bytes.EqualFold(value, []byte("chunked"))
+		}
+	}
+}
+
+// body reads the content of an answer (RFC 9112, section 7.1, for chunks
+// without trailers).
+func body(r *bufio.Reader, length int64, chunked bool) error {
+	if !chunked {
+		_, err := r.Discard(int(length))
+		return err
+	}
+	for {
+		line, err := r.ReadSlice('\n')
+		if err != nil {
+			return err
+		}
+		size, err := strconv.ParseInt(string(bytes.TrimSpace(line)), 16, 32)
+		if err != nil {
+			return err
+		}
+		if _, err := r.Discard(int(size) + 2); err != nil { // and the line's end
+			return err
+		}
+		if size == 0 {
+			return nil
+		}
+	}
 }
