@@ -103,7 +103,8 @@ func (z *authorizer) Do(original *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 	}
-	ok, err := z.answer(ctx, resp, scopes)
+	shown := strings.HasPrefix(req.Header.Get("Authorization"), "Basic ")
+	ok, err := z.answer(ctx, resp, scopes, shown)
 	if err != nil {
 		resp.Body.Close()
 		return nil, err
@@ -141,8 +142,10 @@ func (c Credential) basic() string {
 	return base64.StdEncoding.EncodeToString([]byte(c.Username + ":" + c.Password))
 }
 
-// answer gets what a challenge demands; false when there is nothing to answer with.
-func (z *authorizer) answer(ctx context.Context, resp *http.Response, scopes []string) (bool, error) {
+// answer gets what a challenge demands; false when there is nothing to answer
+// with, or when the name and the password have been shown and refused. Whether
+// another request at the same time has shown them says nothing of this one.
+func (z *authorizer) answer(ctx context.Context, resp *http.Response, scopes []string, shown bool) (bool, error) {
 	challenges := parseChallenges(resp.Header.Values("WWW-Authenticate"))
 	for _, ch := range challenges {
 		if ch.scheme != "bearer" || z.cred.RegistryToken != "" {
@@ -162,14 +165,10 @@ func (z *authorizer) answer(ctx context.Context, resp *http.Response, scopes []s
 		return true, nil
 	}
 	for _, ch := range challenges {
-		z.mu.Lock()
-		tried := z.basic
-		if ch.scheme == "basic" && z.cred.Username != "" && z.cred.IdentityToken == "" {
+		if ch.scheme == "basic" && z.cred.Username != "" && z.cred.IdentityToken == "" && !shown {
+			z.mu.Lock()
 			z.basic = true
-		}
-		ok := z.basic && !tried
-		z.mu.Unlock()
-		if ok {
+			z.mu.Unlock()
 			return true, nil
 		}
 	}
