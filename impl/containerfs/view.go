@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 
 	securejoin "github.com/cyphar/filepath-securejoin"
 	"golang.org/x/sys/unix"
@@ -61,7 +62,19 @@ func (v View) runLocked(f func() error, done chan<- error) {
 		done <- fmt.Errorf("enter the container's root: %w", err)
 		return
 	}
-	done <- f()
+	done <- guarded(f)
+}
+
+// guarded turns a panic into an error: this goroutine is not the request's, so
+// nobody else would catch what a hostile archive may provoke in a library, and it
+// would end the daemon.
+func guarded(f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("work on the container's files: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return f()
 }
 
 // enter makes the view the root of the calling thread.

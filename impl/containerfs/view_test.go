@@ -207,3 +207,14 @@ func TestNothingIsLeft(t *testing.T) {
 		t.Error("the host's root is gone:", err)
 	}
 }
+
+// A panic in the work is an error of the request, not the end of the process.
+func TestPanicIsAnError(t *testing.T) {
+	v, _, _ := stopped(t)
+	if err := v.Run(func() error { panic("provoked") }); err == nil || !strings.Contains(err.Error(), "provoked") {
+		t.Fatal(err)
+	}
+	if _, err := v.Look("/dir"); err != nil {
+		t.Fatal(err)
+	}
+}
