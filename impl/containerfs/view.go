@@ -7,6 +7,7 @@ package containerfs
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -71,7 +72,9 @@ func (v View) runLocked(f func() error, done chan<- error) {
 func guarded(f func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("work on the container's files: %v\n%s", p, debug.Stack())
+			// The stack is for the log only, the error for the client.
+			slog.Error("panic in work on a container's files", "panic", p, "stack", string(debug.Stack()))
+			err = fmt.Errorf("work on the container's files failed: %v", p)
 		}
 	}()
 	return f()
