@@ -100,6 +100,15 @@ spec: ## render spec/v1.NN.json and spec/changes.json from the YAML sources
 gen: spec ## generate gen/ from the documents
 	$(GO) -C tools run ./generate -root .. -spec ../build/spec
 
+.PHONY: docs
+docs: ## write the documentation as static files into build/docs (with reports/conformance if there)
+	@report=reports/conformance/report.json; [ ! -s "$$report" ] || set -- --conformance "$$report"; \
+	  $(GO) run ./cmd/berth-docs --output build/docs "$$@"
+
+.PHONY: viewer
+viewer: ## take the documentation's viewer from its npm package again (needs npm)
+	impl/docs/viewer/fetch
+
 ##@ Machine
 
 .PHONY: setup setup-build setup-test

@@ -106,6 +106,13 @@ require (
 	google.golang.org/protobuf v1.36.12 // indirect
 )
 
+require (
+	github.com/chromedp/cdproto v0.159.0 // tests: the commands and events of a browser
+	github.com/chromedp/chromedp v0.23.0 // tests: reads the documentation in a real browser
+)
+
+require github.com/go-json-experiment/json v0.0.0-20260213210345-44df1a37e875 // indirect
+
 replace berth.invalid/libseccomp-golang => github.com/seccomp/libseccomp-golang v0.12.0
 
 replace github.com/seccomp/libseccomp-golang => ./impl/runtime/libseccomp

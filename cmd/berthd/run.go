@@ -81,10 +81,26 @@ func run(ctx context.Context, c *config.Config, log *slog.Logger) (err error) {
 		return err
 	}
 	closers = append(closers, func() error { e.Close(); return nil })
-	edge := api.New(e, api.Options{Version: version, CORS: c.CORS, Logger: log, Document: spec.Document})
+	closeDocs, err := serveDocs(ctx, c, log)
+	if err != nil {
+		return err
+	}
+	closers = append(closers, closeDocs)
+	edge := api.New(e, api.Options{Version: version, CORS: c.CORS, Logger: log, Documents: documents()})
 	log.Info("berthd is ready", "hosts", c.Hosts, "version", version)
 	served = true
 	return edge.Serve(ctx, listeners, grace)
+}
+
+// documents are the contract as the daemon publishes it.
+func documents() map[string]api.Document {
+	return map[string]api.Document{
+		"/swagger.json": {MediaType: "application/json", Read: func(version string) ([]byte, bool, error) {
+			document, ok := spec.Document(version)
+			return document, ok, nil
+		}},
+		"/swagger.yaml": {MediaType: "application/yaml", Read: spec.YAML}, // RFC 9512
+	}
 }
 
 func listenOptions(c *config.Config, log *slog.Logger) listen.Options {

@@ -27,9 +27,16 @@ type Options struct {
 	CORS string
 	// Logger takes one record per request; nil is slog.Default().
 	Logger *slog.Logger
-	// Document gives the published document of a version (for example "1.23"), served
-	// at /swagger.json; nil: not served.
-	Document func(version string) ([]byte, bool)
+	// Documents are the published documents, by path ("/swagger.json"), behind
+	// each version's prefix. No operation may have such a path.
+	Documents map[string]Document
+}
+
+// Document is the published document of each version in one form.
+type Document struct {
+	MediaType string
+	// Read gives a version's, for example "1.23"; ok is false if there is none.
+	Read func(version string) (document []byte, ok bool, err error)
 }
 
 // Edge is an http.Handler for all versions of the API over one engine. It is
@@ -122,7 +129,7 @@ func (e *Edge) serve(x *exchange, a *answer, r *http.Request) error {
 	switch {
 	case route != nil:
 	case path == "/_ping" && r.Method == http.MethodHead:
-	case path == "/swagger.json" && r.Method == http.MethodGet && e.options.Document != nil:
+	case r.Method == http.MethodGet && e.options.Documents[path].Read != nil:
 	default:
 		// Also for a wrong method: the router of these versions knew no 405.
 		return errNoPage
@@ -131,7 +138,7 @@ func (e *Edge) serve(x *exchange, a *answer, r *http.Request) error {
 		return versionError
 	}
 	if route == nil {
-		return e.own(t, a, r)
+		return e.own(t, a, r, e.options.Documents[path])
 	}
 	x.operation = route.Operation
 	if route.Mode != bind.ModeJSON && r.Method == http.MethodGet {
@@ -144,22 +151,24 @@ func (e *Edge) serve(x *exchange, a *answer, r *http.Request) error {
 }
 
 // own answers what is not an operation of the documents: HEAD /_ping, by
-// which today's clients learn the version, and the document itself.
-func (e *Edge) own(t *table, a *answer, r *http.Request) error {
+// which today's clients learn the version, and the documents themselves.
+func (e *Edge) own(t *table, a *answer, r *http.Request, d Document) error {
 	if r.Method == http.MethodHead {
 		a.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		a.Header().Set("Content-Length", "2") // as of GET's "OK"
 		a.WriteHeader(http.StatusOK)
 		return nil
 	}
-	document, ok := e.options.Document(t.name)
+	document, ok, err := d.Read(t.name)
+	if err != nil {
+		return err
+	}
 	if !ok {
 		return errNoPage
 	}
-	a.Header().Set("Content-Type", "application/json")
+	a.Header().Set("Content-Type", d.MediaType)
 	a.Header().Set("Content-Length", strconv.Itoa(len(document)))
-	_, err := a.Write(document)
-	if err != nil {
+	if _, err := a.Write(document); err != nil {
 		return &stream.Told{Err: err}
 	}
 	return nil

@@ -164,14 +164,34 @@ func TestCORS(t *testing.T) {
 }
 
 func TestDocument(t *testing.T) {
-	d := serve(t, &engine{}, api.Options{Document: func(version string) ([]byte, bool) {
-		return []byte(`{"version":"` + version + `"}`), version != "1.20"
+	form := func(pattern string) func(string) ([]byte, bool, error) {
+		return func(version string) ([]byte, bool, error) {
+			if version == "1.21" {
+				return nil, true, errors.New("broken")
+			}
+			return fmt.Appendf(nil, pattern, version), version != "1.20", nil
+		}
+	}
+	d := serve(t, &engine{}, api.Options{Documents: map[string]api.Document{
+		"/swagger.json": {MediaType: "application/json", Read: form(`{"version":%q}`)},
+		"/swagger.yaml": {MediaType: "application/yaml", Read: form("version: %q\n")},
 	}})
-	for path, want := range map[string]string{
-		"/swagger.json": `{"version":"1.23"}`, "/v1.19/swagger.json": `{"version":"1.19"}`, "/v1.20/swagger.json": "404 page not found\n",
+	for _, test := range []struct {
+		method, path string
+		status       int
+		media, want  string
+	}{
+		{"GET", "/swagger.json", 200, "application/json", `{"version":"1.23"}`},
+		{"GET", "/v1.19/swagger.json", 200, "application/json", `{"version":"1.19"}`},
+		{"GET", "/v1.19/swagger.yaml", 200, "application/yaml", "version: \"1.19\"\n"},
+		{"GET", "/v1.20/swagger.json", 404, "text/plain; charset=utf-8", "404 page not found\n"},
+		{"GET", "/v1.21/swagger.yaml", 500, "text/plain; charset=utf-8", "broken\n"},
+		{"GET", "/v1.19/swagger.xml", 404, "text/plain; charset=utf-8", "404 page not found\n"},
+		{"POST", "/v1.19/swagger.json", 404, "text/plain; charset=utf-8", "404 page not found\n"},
 	} {
-		if _, text := d.do(t, "GET", path, "", ""); text != want {
-			t.Errorf("%s: %q, wanted %q", path, text, want)
+		response, text := d.do(t, test.method, test.path, "", "")
+		if got := response.Header.Get("Content-Type"); response.StatusCode != test.status || got != test.media || text != test.want {
+			t.Errorf("%s %s: %d %s %q, wanted %d %s %q", test.method, test.path, response.StatusCode, got, text, test.status, test.media, test.want)
 		}
 	}
 }

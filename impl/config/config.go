@@ -62,6 +62,10 @@ type Config struct {
 	InsecureRegistries []string `json:"insecure-registries"`
 	RegistryMirrors    []string `json:"registry-mirrors"`
 
+	// DocsAddr and DocsConformance are of the documentation's own listener.
+	DocsAddr        string `json:"docs-addr"`
+	DocsConformance string `json:"docs-conformance"`
+
 	// File is the configuration file; it cannot be set in itself.
 	File string `json:"-"`
 	// ShowVersion asks for the version and no daemon.
