@@ -81,12 +81,15 @@ func run(ctx context.Context, c *config.Config, log *slog.Logger) (err error) {
 		return err
 	}
 	closers = append(closers, func() error { e.Close(); return nil })
-	closeDocs, err := serveDocs(ctx, c, log)
-	if err != nil {
-		return err
+	beside, observe := asides(ctx, c, e, log)
+	for _, a := range beside {
+		closeAside, err := a.open(ctx, log)
+		if err != nil {
+			return err
+		}
+		closers = append(closers, closeAside)
 	}
-	closers = append(closers, closeDocs)
-	edge := api.New(e, api.Options{Version: version, CORS: c.CORS, Logger: log, Documents: documents()})
+	edge := api.New(e, api.Options{Version: version, CORS: c.CORS, Logger: log, Observe: observe, Documents: documents()})
 	log.Info("berthd is ready", "hosts", c.Hosts, "version", version)
 	served = true
 	return edge.Serve(ctx, listeners, grace)

@@ -27,6 +27,8 @@ type Options struct {
 	CORS string
 	// Logger takes one record per request; nil is slog.Default().
 	Logger *slog.Logger
+	// Observe hears of every answered request; nil: nobody does.
+	Observe func(Served)
 	// Documents are the published documents, by path ("/swagger.json"), behind
 	// each version's prefix. No operation may have such a path.
 	Documents map[string]Document

@@ -20,6 +20,19 @@ type exchange struct {
 	cut       bool // the connection must be cut, not ended
 }
 
+// Served tells of an answered request.
+type Served struct {
+	// Operation is the operationId, empty if no operation has the path; Version
+	// that of the path, empty without one or without an operation.
+	Operation, Version string
+	// UserAgent is the request's header.
+	UserAgent string
+	// Status is 499 for a client that left before the answer.
+	Status int
+	// Duration is from the request's head to the answer's end.
+	Duration time.Duration
+}
+
 // statusClientGone is what the log shows when the client left before the
 // answer; it is never sent.
 const statusClientGone = 499
@@ -61,6 +74,14 @@ func (e *Edge) log(x *exchange, a *answer, r *http.Request) {
 			status = statusClientGone
 		}
 	}
+	duration := time.Since(x.start)
+	if e.options.Observe != nil {
+		served := Served{Operation: x.operation, UserAgent: r.UserAgent(), Status: status, Duration: duration}
+		if x.operation != "" && x.version != "-" {
+			served.Version = x.version
+		}
+		e.options.Observe(served)
+	}
 	level := slog.LevelInfo
 	switch {
 	case status >= http.StatusInternalServerError:
@@ -80,7 +101,7 @@ func (e *Edge) log(x *exchange, a *answer, r *http.Request) {
 		slog.String("operation", x.operation),
 		slog.Int("status", status),
 		slog.Int64("bytes", a.bytes),
-		slog.Duration("duration", time.Since(x.start)),
+		slog.Duration("duration", duration),
 	}
 	if x.err != nil {
 		attrs = append(attrs, slog.String("error", x.err.Error()))

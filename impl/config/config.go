@@ -62,6 +62,9 @@ type Config struct {
 	InsecureRegistries []string `json:"insecure-registries"`
 	RegistryMirrors    []string `json:"registry-mirrors"`
 
+	// MetricsAddr and PprofAddr are listeners of their own; see their flags.
+	MetricsAddr string `json:"metrics-addr"`
+	PprofAddr   string `json:"pprof-addr"`
 	// DocsAddr and DocsConformance are of the documentation's own listener.
 	DocsAddr        string `json:"docs-addr"`
 	DocsConformance string `json:"docs-conformance"`

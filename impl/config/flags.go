@@ -72,6 +72,8 @@ registry-mirrors).
 	f.StringArrayVar(&c.InsecureRegistries, "insecure-registry", nil, "HOST[:PORT] or NETWORK/LENGTH that may do without verified TLS (repeat; 127.0.0.0/8 always may)")
 	f.StringArrayVar(&c.RegistryMirrors, "registry-mirror", nil, "URL of a mirror of the public registry (repeat)")
 	f.StringVar(&c.Shim, "shim", "", "path of berth-shim (default: beside berthd)")
+	f.StringVar(&c.MetricsAddr, "metrics-addr", "", "serve Prometheus metrics at HOST:PORT/metrics (empty: not served)")
+	f.StringVar(&c.PprofAddr, "pprof-addr", "", "serve Go profiles at HOST:PORT/debug/pprof/ (empty: not served; whoever reaches it can slow the daemon)")
 	f.StringVar(&c.DocsAddr, "docs-addr", "", "serve the documentation of the API at this HOST:PORT (empty: not served)")
 	f.StringVar(&c.DocsConformance, "docs-conformance", "", "report.json of berth-conformance, shown in the documentation")
 	f.StringVar(&c.File, "config-file", DefaultFile, "settings as JSON, in the form of daemon.json")
