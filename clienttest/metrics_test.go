@@ -57,7 +57,7 @@ func TestMetrics(t *testing.T) {
 		`berth_requests_total\{operation="ContainerStart",status="204",version="1\.19"\} 1`,
 		`berth_requests_total\{operation="ContainerStart",status="204",version="1\.23"\} 1`,
 		`berth_container_start_seconds_count 2`,
-		`berth_client_requests_total\{client="Docker-Client/20\.10[^"]*",version="1\.19"\} [1-9]`,
+		`berth_client_requests_total\{client="[^"/]+/[^"]+",version="1\.19"\} [1-9]`,
 		`berth_events_total\{action="die",type="container"\} 2`,
 		`berth_containers\{state="exited"\} 2`,
 		`berth_images 1`,
