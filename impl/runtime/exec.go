@@ -69,6 +69,7 @@ func (t *Task) Exec(ctx context.Context, spec *ExecSpec) (_ *ExecTask, err error
 	order := &protocol.Order{
 		ID: t.id, Exec: spec.ID, Dir: dir, Process: spec.Process,
 		Stdio: protocol.Stdio{OpenStdin: spec.OpenStdin, StdinOnce: true},
+		Spool: t.runtime.spool(),
 	}
 	c, err := t.runtime.spawn(ctx, order, spec.Attachments)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/seed-50ced230/berth/impl/fault"
+	"github.com/seed-50ced230/berth/impl/runtime/protocol"
 )
 
 // Options says where a Runtime works. Root and Shim are required.
@@ -18,8 +19,9 @@ type Options struct {
 	Root string
 	// Shim is the path of berth-shim.
 	Shim string
-	// Spool is the directory for output that a slow attached client has not
-	// read yet; empty means Root. The files there have no names.
+	// Spool is the directory for output that a slow attached client, or a daemon
+	// that is stopped, has not read yet; empty means Root. The files there have
+	// no names.
 	Spool string
 	// SpoolMax is how many bytes an attached client may lag behind before it
 	// is dropped; 0 means 1 GiB.
@@ -104,6 +106,10 @@ func (r *Runtime) List() ([]string, error) {
 		}
 	}
 	return ids, nil
+}
+
+func (r *Runtime) spool() protocol.Spool {
+	return protocol.Spool{Dir: r.opts.Spool, Max: r.opts.SpoolMax}
 }
 
 func (r *Runtime) dir(id string) string      { return filepath.Join(r.opts.Root, id) }

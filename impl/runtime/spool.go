@@ -13,6 +13,9 @@ import (
 // spoolMemory is what a spool keeps in memory before it begins a file.
 const spoolMemory = 256 << 10
 
+// spoolFree is how much has to be read before its space is given back.
+const spoolFree = 16 << 20
+
 // spool is a queue of bytes that does not block its writer: what does not fit
 // in a little memory goes to a file without a name.
 type spool struct {
@@ -26,6 +29,7 @@ type spool struct {
 	file     *os.File // the younger bytes, from readAt to writeAt
 	readAt   int64
 	writeAt  int64
+	freed    int64 // below it the file's space was given back
 	err      error // what reading gives at the end
 	closed   bool
 }
@@ -94,7 +98,8 @@ func (s *spool) Read(p []byte) (int, error) {
 	}
 }
 
-// readFile gives the file's space back whenever it has been read to its end.
+// readFile gives the file's space back: all when it has been read to its end,
+// and in pieces for a client that never quite catches up.
 func (s *spool) readFile(p []byte) (int, error) {
 	n, err := s.file.ReadAt(p[:min(int64(len(p)), s.writeAt-s.readAt)], s.readAt)
 	s.readAt += int64(n)
@@ -102,8 +107,11 @@ func (s *spool) readFile(p []byte) (int, error) {
 		return 0, fmt.Errorf("read the spool: %w", err)
 	}
 	if s.readAt == s.writeAt {
-		s.readAt, s.writeAt = 0, 0
+		s.readAt, s.writeAt, s.freed = 0, 0, 0
 		_ = s.file.Truncate(0)
+	} else if s.readAt-s.freed >= spoolFree {
+		_ = unix.Fallocate(int(s.file.Fd()), unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, s.freed, s.readAt-s.freed)
+		s.freed = s.readAt
 	}
 	return n, nil
 }

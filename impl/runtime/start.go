@@ -50,6 +50,7 @@ func (r *Runtime) Start(ctx context.Context, spec *Spec) (_ *Task, err error) {
 	order := &protocol.Order{
 		ID: spec.ID, Dir: dir, OCI: spec.OCI,
 		Rootfs: protocol.Rootfs(spec.Rootfs), Stdio: protocol.Stdio(spec.Stdio), Log: protocol.Log(spec.Log),
+		Spool: r.spool(),
 	}
 	c, err := r.spawn(ctx, order, spec.Attachments)
 	if err != nil {

@@ -29,6 +29,8 @@ enum {
 	ARG_LOG_FD,
 	ARG_LOG_MAX_SIZE,
 	ARG_LOG_MAX_FILE,
+	ARG_SPOOL_DIR,
+	ARG_SPOOL_MAX,
 	ARG_CONNS, // and all that follow
 };
 
@@ -56,6 +58,8 @@ void config_parse(struct config *cfg, int argc, char **argv)
 		.log_fd = (int)number(argv[ARG_LOG_FD]),
 		.log_max_size = number(argv[ARG_LOG_MAX_SIZE]),
 		.log_max_file = (int)number(argv[ARG_LOG_MAX_FILE]),
+		.spool_dir = argv[ARG_SPOOL_DIR],
+		.spool_max = number(argv[ARG_SPOOL_MAX]),
 		.conns = conns,
 	};
 	for (int i = ARG_CONNS; i < argc && cfg->nconns < 1024; i++)

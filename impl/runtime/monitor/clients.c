@@ -29,13 +29,13 @@ struct event {
 
 static const struct config *cfg;
 static int epoll_fd;
-static int stalled;
 struct client *clients;
 
 void clients_init(const struct config *config, int epoll)
 {
 	cfg = config;
 	epoll_fd = epoll;
+	backlog_init(config->spool_dir, config->spool_max);
 	input_init(config, epoll);
 }
 
@@ -45,18 +45,9 @@ void client_interest(struct client *c)
 
 	if (!c->input_ended && !c->input_held)
 		ev.events |= EPOLLIN;
-	if (c->pending)
+	if (!backlog_empty(&c->pending))
 		ev.events |= EPOLLOUT;
 	(void)epoll_ctl(epoll_fd, EPOLL_CTL_MOD, c->fd, &ev);
-}
-
-static void release_pending(struct client *c)
-{
-	if (c->pending)
-		stalled--;
-	free(c->pending);
-	c->pending = NULL;
-	c->pending_n = c->pending_done = 0;
 }
 
 void client_close(struct client *c)
@@ -67,7 +58,7 @@ void client_close(struct client *c)
 		return;
 	close(c->fd); // leaves the epoll set by itself
 	c->fd = -1;
-	release_pending(c);
+	backlog_release(&c->pending);
 	input_release(c);
 	c->input_ended = true;
 	if (was_open)
@@ -89,17 +80,25 @@ void clients_sweep(void)
 	}
 }
 
-// client_send never blocks. What the socket does not take now is kept; while
-// anything is kept, no more output is read (clients_blocked), so that at most
-// one chunk is ever kept per client.
+// keep appends to what the client has to wait for. A client that lags too far
+// behind, or for which there is no space, is dropped.
+static void keep(struct client *c, const char *buf, size_t n)
+{
+	if (backlog_empty(&c->pending))
+		c->deadline = now_ms() + LINGER_MS;
+	if (!backlog_put(&c->pending, buf, n))
+		client_close(c);
+}
+
+// client_send never blocks: what the socket does not take now is kept.
 static void client_send(struct client *c, const void *head, size_t head_n, const char *buf, size_t n)
 {
 	struct iovec iov[2] = {{(void *)(uintptr_t)head, head_n}, {(void *)(uintptr_t)buf, n}};
 	struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
-	size_t total = head_n + n, sent = 0, rest;
-	char *grown;
+	bool waits = !backlog_empty(&c->pending);
+	size_t sent = 0;
 
-	if (!c->pending) {
+	if (!waits) {
 		ssize_t w;
 		do
 			w = sendmsg(c->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -110,38 +109,35 @@ static void client_send(struct client *c, const void *head, size_t head_n, const
 		}
 		if (w > 0)
 			sent = (size_t)w;
-		if (sent == total)
+		if (sent == head_n + n)
 			return;
 	}
-	rest = total - sent;
-	grown = realloc(c->pending, c->pending_n + rest);
-	if (!grown) {
-		client_close(c);
-		return;
-	}
-	if (!c->pending) {
-		stalled++;
-		c->deadline = now_ms() + STALL_MS;
-	}
-	c->pending = grown;
 	if (sent < head_n) {
-		memcpy(grown + c->pending_n, (const char *)head + sent, head_n - sent);
-		c->pending_n += head_n - sent;
+		keep(c, (const char *)head + sent, head_n - sent);
 		sent = 0;
 	} else {
 		sent -= head_n;
 	}
-	if (n > sent)
-		memcpy(grown + c->pending_n, buf + sent, n - sent);
-	c->pending_n += n - sent;
-	client_interest(c);
+	if (c->fd >= 0 && n > sent)
+		keep(c, buf + sent, n - sent);
+	if (c->fd >= 0 && !waits)
+		client_interest(c);
 }
 
+// One client's flush is bounded, so that the others have their turn.
 static void client_flush(struct client *c)
 {
-	while (c->pending && c->pending_done < c->pending_n) {
-		ssize_t w = send(c->fd, c->pending + c->pending_done, c->pending_n - c->pending_done,
-				 MSG_DONTWAIT | MSG_NOSIGNAL);
+	for (int round = 0; round < 16; round++) {
+		const char *buf;
+		ssize_t n = backlog_peek(&c->pending, &buf), w;
+
+		if (n == 0)
+			break;
+		if (n < 0) {
+			client_close(c);
+			return;
+		}
+		w = send(c->fd, buf, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (w < 0 && errno == EINTR)
 			continue;
 		if (w < 0 && (errno == EAGAIN || errno == ENOBUFS))
@@ -150,11 +146,11 @@ static void client_flush(struct client *c)
 			client_close(c);
 			return;
 		}
-		c->pending_done += (size_t)w;
-		c->deadline = now_ms() + (exit_known ? LINGER_MS : STALL_MS);
+		backlog_take(&c->pending, (size_t)w);
+		c->deadline = now_ms() + LINGER_MS;
 	}
-	release_pending(c);
-	client_interest(c);
+	if (backlog_empty(&c->pending))
+		client_interest(c);
 }
 
 static void send_frame(struct client *c, int stream, const char *buf, size_t n)
@@ -181,19 +177,12 @@ void clients_output(int stream, const char *buf, size_t n)
 			send_frame(c, stream, buf, n);
 }
 
-bool clients_blocked(void)
-{
-	return stalled > 0;
-}
-
 int clients_timeout(int64_t now)
 {
 	int64_t first = -1;
 
-	if (stalled == 0)
-		return -1;
-	for (struct client *c = clients; c; c = c->next)
-		if (c->pending && (first < 0 || c->deadline < first))
+	for (struct client *c = clients; c && exit_known; c = c->next)
+		if (!backlog_empty(&c->pending) && (first < 0 || c->deadline < first))
 			first = c->deadline;
 	if (first < 0)
 		return -1;
@@ -202,10 +191,8 @@ int clients_timeout(int64_t now)
 
 void clients_expire(int64_t now)
 {
-	if (stalled == 0)
-		return;
-	for (struct client *c = clients; c; c = c->next)
-		if (c->pending && c->deadline <= now)
+	for (struct client *c = clients; c && exit_known; c = c->next)
+		if (!backlog_empty(&c->pending) && c->deadline <= now)
 			client_close(c);
 }
 
@@ -236,14 +223,16 @@ void clients_exit(void)
 			send_event(c, EVENT_EXIT);
 		if (c->fd >= 0 && c->op == OP_ATTACH && !c->ended)
 			send_end(c);
-		if (c->pending)
-			c->deadline = now_ms() + LINGER_MS;
+		c->deadline = now_ms() + LINGER_MS;
 	}
 }
 
 bool clients_idle(void)
 {
-	return stalled == 0;
+	for (struct client *c = clients; c; c = c->next)
+		if (!backlog_empty(&c->pending))
+			return false;
+	return true;
 }
 
 static void start_attach(struct client *c)

@@ -2,6 +2,7 @@
 #ifndef BERTH_CLIENTS_H
 #define BERTH_CLIENTS_H
 
+#include "backlog.h"
 #include "monitor.h"
 
 enum { OP_WATCH = 1, OP_ATTACH = 2, OP_RESIZE = 3 };
@@ -22,9 +23,8 @@ struct client {
 	bool ended;       // got the end frame
 	size_t request_n;
 	struct request request;
-	char *pending; // output that its socket did not take
-	size_t pending_n, pending_done;
-	int64_t deadline; // when it is dropped, if pending
+	struct backlog pending; // output that its socket did not take
+	int64_t deadline;       // when it is dropped if anything is pending after the exit
 	char *input;      // input that the process did not take
 	size_t input_n, input_done;
 	struct client *next;

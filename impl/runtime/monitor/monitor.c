@@ -23,9 +23,11 @@
 struct exit_record exit_state;
 bool exit_known;
 
+enum { DRAIN_BYTES = 1 << 20 };
+
 static struct config cfg;
 static int epoll_fd, signal_fd;
-static bool child_gone, recorded, listening_out, out_open, err_open;
+static bool child_gone, recorded, out_open, err_open;
 static enum kind kind_signal = KIND_SIGNAL, kind_listen = KIND_LISTEN, kind_out = KIND_OUT,
 		 kind_err = KIND_ERR, kind_oom = KIND_OOM;
 
@@ -138,14 +140,14 @@ static void reap(void)
 	}
 }
 
-// drain reads one chunk. It says false when there is nothing more at present.
-static bool drain(int fd, int stream, bool *open)
+// drain reads one chunk and returns its size, 0 when there is nothing at present.
+static size_t drain(int fd, int stream, bool *open)
 {
 	static char buf[CHUNK_BYTES];
 	ssize_t n;
 
 	if (!*open)
-		return false;
+		return 0;
 	do
 		n = read(fd, buf, sizeof buf);
 	while (n < 0 && errno == EINTR);
@@ -153,14 +155,30 @@ static bool drain(int fd, int stream, bool *open)
 		clients_output(stream, buf, (size_t)n);
 		log_write(stream, buf, (size_t)n);
 		log_flush();
-		return true;
+		return (size_t)n;
 	}
 	if (n < 0 && errno == EAGAIN)
-		return false;
+		return 0;
 	unwatch(fd);
 	close(fd);
 	*open = false;
-	return false;
+	return 0;
+}
+
+// drain_rest reads what the process left in a pipe. Its children may go on
+// writing, so it stops after as much as a pipe holds (by default at most 1 MiB,
+// fs.pipe-max-size).
+static void drain_rest(int fd, int stream, bool *open)
+{
+	int held = *open ? fcntl(fd, F_GETPIPE_SZ) : 0; // a terminal has less
+	int64_t left = held > DRAIN_BYTES ? held : DRAIN_BYTES;
+
+	while (left > 0) {
+		size_t n = drain(fd, stream, open);
+		if (n == 0)
+			return;
+		left -= (int64_t)n;
+	}
 }
 
 static int record_exit(void)
@@ -192,38 +210,12 @@ static void accept_clients(void)
 	}
 }
 
-// listen_outputs follows clients_blocked: a blocked output is taken out of the
-// epoll set, because EPOLLHUP cannot be masked.
-static void listen_outputs(void)
-{
-	bool want = !clients_blocked();
-
-	if (want == listening_out)
-		return;
-	listening_out = want;
-	if (want) {
-		if (out_open)
-			watch(cfg.out_fd, EPOLLIN, &kind_out);
-		if (err_open)
-			watch(cfg.err_fd, EPOLLIN, &kind_err);
-	} else {
-		if (out_open)
-			unwatch(cfg.out_fd);
-		if (err_open)
-			unwatch(cfg.err_fd);
-	}
-}
-
 // finish runs when the process is gone. Everything it wrote is in the pipes by
 // now, because a pid namespace's first process is reaped last.
 static void finish(void)
 {
-	while (!clients_blocked() && drain(cfg.out_fd, STREAM_OUT, &out_open))
-		;
-	while (!clients_blocked() && drain(cfg.err_fd, STREAM_ERR, &err_open))
-		;
-	if (clients_blocked())
-		return;
+	drain_rest(cfg.out_fd, STREAM_OUT, &out_open);
+	drain_rest(cfg.err_fd, STREAM_ERR, &err_open);
 	log_finish();
 	if (record_exit() < 0)
 		return; // no space: tried again, and watchers can ask meanwhile
@@ -249,12 +241,10 @@ static void loop(void)
 				accept_clients();
 				break;
 			case KIND_OUT:
-				if (!clients_blocked())
-					(void)drain(cfg.out_fd, STREAM_OUT, &out_open);
+				(void)drain(cfg.out_fd, STREAM_OUT, &out_open);
 				break;
 			case KIND_ERR:
-				if (!clients_blocked())
-					(void)drain(cfg.err_fd, STREAM_ERR, &err_open);
+				(void)drain(cfg.err_fd, STREAM_ERR, &err_open);
 				break;
 			case KIND_STDIN:
 				stdin_event();
@@ -269,7 +259,6 @@ static void loop(void)
 		}
 		clients_expire(now_ms());
 		clients_sweep();
-		listen_outputs();
 		if (child_gone && !recorded) {
 			finish();
 			if (recorded) {
@@ -364,7 +353,10 @@ static void run(int argc, char **argv)
 	watch(signal_fd, EPOLLIN, &kind_signal);
 	watch(cfg.listen_fd, EPOLLIN, &kind_listen);
 	watch(cfg.oom_event_fd, EPOLLIN, &kind_oom);
-	listen_outputs();
+	if (out_open)
+		watch(cfg.out_fd, EPOLLIN, &kind_out);
+	if (err_open)
+		watch(cfg.err_fd, EPOLLIN, &kind_err);
 	reap(); // it may be over already
 	if (child_gone) {
 		finish();

@@ -9,8 +9,9 @@
 // berth-shim, so that there is one program to install, as libcontainer's
 // nsenter does for its own start.
 //
-// It allocates per client only, never blocks on a client, and never exits
-// before the exit of its child is recorded.
+// It allocates per client only, never waits for a client, and never exits
+// before the exit of its child is recorded. What a client does not read goes to a
+// file without a name (backlog.h); a client that lags too far behind is dropped.
 package monitor
 
 /*
@@ -53,6 +54,10 @@ type Config struct {
 	LogFile    int
 	LogMaxSize int64
 	LogMaxFile int
+	// SpoolDir is where files for slow clients go, SpoolMax how many bytes one
+	// may lag behind before it is dropped.
+	SpoolDir string
+	SpoolMax int64
 	// Conns are connections of clients that attached before the start.
 	Conns []int
 }
@@ -63,7 +68,8 @@ func Become(exe string, c Config) error {
 	argv := []string{"berth-shim", "monitor", c.ID,
 		num(c.Listen), num(c.Dir), num(c.MountNS), num(c.Stdin), num(c.Stdout), num(c.Stderr),
 		num(c.OOMEvent), num(c.OOMFile), flag(c.Terminal), flag(c.StdinOnce), flag(c.Exec), num(c.Child),
-		c.CgroupProcs, c.LogPath, num(c.LogFile), strconv.FormatInt(c.LogMaxSize, 10), num(c.LogMaxFile)}
+		c.CgroupProcs, c.LogPath, num(c.LogFile), strconv.FormatInt(c.LogMaxSize, 10), num(c.LogMaxFile),
+		c.SpoolDir, strconv.FormatInt(c.SpoolMax, 10)}
 	keep := []int{c.Listen, c.Dir, c.MountNS, c.Stdin, c.Stdout, c.Stderr, c.OOMEvent, c.OOMFile, c.LogFile, c.Root}
 	for _, fd := range c.Conns {
 		argv = append(argv, num(fd))

@@ -9,13 +9,14 @@
 #include <sys/types.h>
 
 // Sizes. A line of the log is split after LINE_MAX_BYTES, as Docker's json-file
-// driver does. A client may lag CLIENT_BUFFER bytes (kernel memory) behind.
+// driver does. A client that lags CLIENT_BUFFER bytes (kernel memory) behind gets
+// a file for the rest. When the process is over, the monitor stays for a client
+// until that has taken nothing for LINGER_MS.
 enum {
 	LINE_MAX_BYTES = 16384,
 	CHUNK_BYTES = 32768,
 	CLIENT_BUFFER = 4 << 20,
-	STALL_MS = 5000,
-	LINGER_MS = 10000,
+	LINGER_MS = 600000,
 };
 
 // Streams, as in the header of Docker's attach frames; STREAM_END is ours: all
@@ -35,6 +36,8 @@ struct config {
 	int log_fd;
 	int64_t log_max_size;
 	int log_max_file;
+	const char *spool_dir; // for what clients did not read yet
+	int64_t spool_max;     // bytes per client
 	int nconns;
 	const int *conns; // clients that attached before the start
 };
@@ -57,8 +60,7 @@ void client_add(int fd);
 void clients_prefill(void); // reads what the clients of before the start asked for
 void client_event(struct client *c, uint32_t events);
 void clients_output(int stream, const char *buf, size_t n);
-bool clients_blocked(void);       // output must wait for a client
-int clients_timeout(int64_t now); // ms until a stalled client is dropped, -1: none stalled
+int clients_timeout(int64_t now); // ms until a client is dropped, -1: none will be
 void clients_expire(int64_t now);
 void clients_oom(void);
 void clients_exit(void); // tells everybody that it is over

@@ -23,6 +23,9 @@ import (
 	"github.com/seed-50ced230/berth/impl/runtime/protocol"
 )
 
+// spoolMax is what a client may lag behind, above what the kernel holds.
+const spoolMax = 48 << 20
+
 // program is the monitor, built with the compiler's address and undefined
 // behaviour checks.
 var program string
@@ -74,7 +77,7 @@ func become(args []string) {
 	check(errors.Join(err1, err2))
 	c := monitor.Config{
 		ID: "test", Listen: 3, MountNS: -1, Stdin: -1, OOMEvent: -1, OOMFile: -1, Root: -1,
-		StdinOnce: true, LogPath: log, LogMaxSize: size, LogMaxFile: files,
+		StdinOnce: true, LogPath: log, LogMaxSize: size, LogMaxFile: files, SpoolDir: dir, SpoolMax: spoolMax,
 	}
 	var err error
 	c.Dir, err = unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
@@ -244,6 +247,7 @@ func TestClients(t *testing.T) {
 	m := start(t, 50000, 3, true, "/bin/sh", "-c", "i=0; while [ $i -lt 300 ]; do head -c 20000 /dev/zero | tr '\\0' 'x'; echo; echo err $i >&2; i=$((i+1)); done; wc -c")
 	watch := m.dial(protocol.Request(protocol.OpWatch, 0, 0, 0))
 	var group sync.WaitGroup
+	lazy := make(chan net.Conn, 40)
 	for i := range 40 {
 		group.Go(func() {
 			r := rand.New(rand.NewPCG(uint64(i), 2))
@@ -253,7 +257,7 @@ func TestClients(t *testing.T) {
 				c := m.dial(protocol.Request(protocol.OpAttach, flags|protocol.AttachStdout, 0, 0))
 				_, _ = io.Copy(io.Discard, c)
 			case 1: // reads nothing
-				m.dial(protocol.Request(protocol.OpAttach, protocol.AttachStdout, 0, 0))
+				lazy <- m.dial(protocol.Request(protocol.OpAttach, protocol.AttachStdout, 0, 0))
 			case 2: // goes away at once
 				_ = m.dial(protocol.Request(protocol.OpAttach, flags, 0, 0)).Close()
 			case 3: // reads a little
@@ -291,6 +295,10 @@ func TestClients(t *testing.T) {
 		kind = e.Kind
 	}
 	group.Wait()
+	close(lazy)
+	for c := range lazy { // the monitor stays for them
+		_, _ = io.Copy(io.Discard, c)
+	}
 	if rec := m.finish(); rec.Status != 0 {
 		t.Errorf("exit = %+v", rec)
 	}
@@ -322,6 +330,83 @@ func TestExitWithoutSpace(t *testing.T) {
 		t.Errorf("event = %+v", e)
 	}
 	if rec := m.finish(); rec.Status != 4<<8 {
+		t.Errorf("exit = %+v", rec)
+	}
+}
+
+// attached reads a client's stream to its end: the output's size and whether the
+// end frame came.
+func attached(tb testing.TB, c net.Conn) (size int, whole bool) {
+	tb.Helper()
+	var reply [24]byte // AttachReply
+	_, err := io.ReadFull(c, reply[:])
+	must(tb, err)
+	for {
+		var head [protocol.FrameHeader]byte
+		if _, err := io.ReadFull(c, head[:]); err != nil {
+			return size, false
+		}
+		if head[0] == protocol.StreamEnd {
+			return size, true
+		}
+		n, err := io.CopyN(io.Discard, c, int64(binary.BigEndian.Uint32(head[4:])))
+		size += int(n)
+		if err != nil {
+			return size, false
+		}
+	}
+}
+
+func (m *monitored) awaitExit() {
+	m.tb.Helper()
+	for range 3000 {
+		if _, err := os.Stat(filepath.Join(m.dir, "exit")); err == nil {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	m.tb.Fatal("the process's end is not recorded")
+}
+
+// A client that reads nothing until the process is over gets everything, and
+// neither the process nor another client notices it.
+func TestClientThatReadsLate(t *testing.T) {
+	const size = 40 << 20
+	m := start(t, 0, 1, true, "/bin/sh", "-c", fmt.Sprintf("read x; head -c %d /dev/zero", size))
+	late := m.dial(protocol.Request(protocol.OpAttach, protocol.AttachStdout, 0, 0))
+	reader := m.dial(protocol.Request(protocol.OpAttach, protocol.AttachStdin|protocol.AttachStdout, 0, 0))
+	_, err := reader.Write([]byte("go\n"))
+	must(t, err)
+	if n, whole := attached(t, reader); n != size || !whole {
+		t.Errorf("the reader got %d bytes, whole: %v", n, whole)
+	}
+	m.awaitExit()
+	if n, whole := attached(t, late); n != size || !whole {
+		t.Errorf("the late one got %d bytes, whole: %v", n, whole)
+	}
+	m.finish()
+}
+
+// One that lags too far behind is dropped: its stream ends without the end.
+func TestClientThatNeverReads(t *testing.T) {
+	m := start(t, 1<<20, 1, true, "/bin/sh", "-c", fmt.Sprintf("read x; head -c %d /dev/zero", spoolMax+32<<20))
+	never := m.dial(protocol.Request(protocol.OpAttach, protocol.AttachStdin|protocol.AttachStdout, 0, 0))
+	_, err := never.Write([]byte("go\n"))
+	must(t, err)
+	m.finish()
+	if n, whole := attached(t, never); n >= spoolMax || whole {
+		t.Errorf("it got %d bytes, whole: %v", n, whole)
+	}
+}
+
+// What a process leaves in the background and goes on writing does not keep its
+// exit from being recorded.
+func TestWriterInTheBackground(t *testing.T) {
+	m := start(t, 1<<20, 1, true, "/bin/sh", "-c", "read x; (trap '' PIPE; exec timeout 60 yes) & exit 5")
+	c := m.dial(protocol.Request(protocol.OpAttach, protocol.AttachStdin, 0, 0))
+	_, err := c.Write([]byte("go\n"))
+	must(t, err)
+	if rec := m.finish(); rec.Status != 5<<8 {
 		t.Errorf("exit = %+v", rec)
 	}
 }

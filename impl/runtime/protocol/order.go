@@ -52,6 +52,7 @@ type Order struct {
 	Rootfs Rootfs
 	Stdio  Stdio
 	Log    Log
+	Spool  Spool
 	// Conns is the number of inherited connections.
 	Conns int
 }
@@ -72,6 +73,13 @@ type Log struct {
 	Path    string
 	MaxSize int64
 	MaxFile int
+}
+
+// Spool is where the monitor keeps what a client did not read yet, and how many
+// bytes per client.
+type Spool struct {
+	Dir string
+	Max int64
 }
 
 // Handle is how a daemon finds a container or an exec again.
