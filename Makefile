@@ -38,14 +38,15 @@ build: setup-build ## build all programs into bin/
 	@mkdir -p bin $(dir $(IMAGE))
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/berthd ./cmd/berthd
 	CGO_ENABLED=1 $(GO) build -trimpath -tags '$(SHIM_TAGS)' -ldflags '$(SHIM_LDFLAGS)' -o bin/berth-shim ./cmd/berth-shim
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/berth-logger ./cmd/berth-logger
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/berth-conformance ./cmd/berth-conformance
 	$(GO) run ./testbed/busybox/makeimage -o $(IMAGE)
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/berth-quickstart ./cmd/berth-quickstart
 
 .PHONY: install
-install: build ## install berthd, berth-shim and berth-conformance (PREFIX, DESTDIR)
+install: build ## install berthd, berth-shim, berth-logger and berth-conformance (PREFIX, DESTDIR)
 	install -d '$(DESTDIR)$(PREFIX)/bin'
-	install -m 0755 bin/berthd bin/berth-shim bin/berth-conformance '$(DESTDIR)$(PREFIX)/bin'
+	install -m 0755 bin/berthd bin/berth-shim bin/berth-logger bin/berth-conformance '$(DESTDIR)$(PREFIX)/bin'
 
 ##@ Prove
 

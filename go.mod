@@ -11,6 +11,7 @@ require (
 	cyphar.com/go-pathrs v0.2.6 // indirect
 	github.com/Masterminds/semver/v3 v3.4.0 // indirect
 	github.com/Microsoft/go-winio v0.6.3-0.20251027160822-ad3df93bed29 // indirect
+	github.com/RackSec/srslog v0.0.0-20180709174129-a4725f04ec91 // syslog over unix, UDP, TCP and TLS in its formats, as Docker Engine sends it
 	github.com/aperturerobotics/protobuf-go-lite v0.14.0 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
 	github.com/checkpoint-restore/go-criu/v8 v8.3.0 // indirect
@@ -20,7 +21,7 @@ require (
 	github.com/containerd/continuity v0.5.0 // copies what an image has below a mount point into a new volume
 	github.com/containerd/errdefs v1.0.0 // the classes of errors
 	github.com/containerd/log v0.2.0 // indirect
-	github.com/coreos/go-systemd/v22 v22.7.0 // sockets that systemd passes (fd://)
+	github.com/coreos/go-systemd/v22 v22.7.0 // sockets that systemd passes (fd://), records for its journal
 	github.com/cyphar/filepath-securejoin v0.7.0 // paths inside a root that a container may have tampered with
 	github.com/distribution/reference v0.6.0 // image names, by their authors' grammar
 	github.com/docker/go-connections v0.8.2 // port notation (80/tcp, ranges) and TLS settings as clients know them

@@ -21,13 +21,13 @@ type ownEngine struct {
 	place census.Place
 }
 
-func startOwn(t *testing.T, bridge, cidr string) *ownEngine {
+func startOwn(t *testing.T, bridge, cidr string, wrap ...string) *ownEngine {
 	t.Helper()
 	if *host != "" {
 		t.Fatal("this test kills the engine: run it without -host")
 	}
 	dir := filepath.Join(scratch, bridge)
-	d, err := startBerth(dir, bridge, cidr)
+	d, err := startBerth(dir, bridge, cidr, wrap...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -146,8 +147,8 @@ func clients() error {
 
 // startBerth starts a berthd in dir with a bridge of its own. Everything that
 // it makes carries the bridge's name or lies in dir, so that the census can
-// tell it from the machine's.
-func startBerth(dir, bridge, cidr string) (*daemon.Daemon, error) {
+// tell it from the machine's. wrap is a command that runs it.
+func startBerth(dir, bridge, cidr string, wrap ...string) (*daemon.Daemon, error) {
 	program, err := filepath.Abs(filepath.Join(*binaries, "berthd"))
 	if err != nil {
 		return nil, err
@@ -163,6 +164,7 @@ func startBerth(dir, bridge, cidr string) (*daemon.Daemon, error) {
 	if err != nil {
 		return nil, err
 	}
+	command.Args = append(slices.Clone(wrap), command.Args...)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	return daemon.Start(ctx, command)

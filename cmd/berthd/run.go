@@ -53,6 +53,9 @@ func run(ctx context.Context, c *config.Config, log *slog.Logger) (err error) {
 		}
 		closers = append(closers, remove)
 	}
+	if err := engine.CheckLogDriver(c.LogDriver, c.LogOptions); err != nil {
+		return fmt.Errorf("log-opt: %w", err)
+	}
 	// Listening comes first, so that clients wait in the queue instead of being
 	// refused while the engine looks after its containers.
 	listeners, err := listen.Open(ctx, c.Hosts, listenOptions(c, log))

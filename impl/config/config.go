@@ -179,9 +179,9 @@ func (c *Config) check() error {
 		}
 	}
 	switch c.LogDriver {
-	case "json-file", "none":
+	case "json-file", "journald", "syslog", "none":
 	default:
-		return fmt.Errorf("log-driver %q: use json-file or none", c.LogDriver)
+		return fmt.Errorf("log-driver %q: use json-file, journald, syslog or none", c.LogDriver)
 	}
 	_, err := c.CgroupDriver()
 	return err

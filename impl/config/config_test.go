@@ -46,17 +46,17 @@ func TestDefaults(t *testing.T) {
 
 func TestErrorsName(t *testing.T) {
 	for want, args := range map[string][]string{
-		"unknown directives: nonsense":                  {"--config-file", file(t, `{"nonsense": 1}`)},
-		"both as a flag and in the file: debug":         {"-D", "--config-file", file(t, `{"debug": true}`)},
-		"no such file":                                  {"--config-file", "/nonexistent/x.json"},
-		"log-level \"loud\"":                            {"-l", "loud", "--config-file", file(t, "{}")},
-		"label \"x\": must be key=value":                {"--label", "x", "--config-file", file(t, "{}")},
-		"unexpected argument \"run\"":                   {"run"},
-		"native.cgroupdriver":                           {"--exec-opt", "x=y", "--config-file", file(t, "{}")},
-		"invalid ulimit type":                           {"--default-ulimit", "bogus=1"},
-		"unknown flag: --nope":                          {"--nope"},
-		"log-driver \"syslogg\": use json-file or none": {"--log-driver", "syslogg", "--config-file", file(t, "{}")},
-		"unexpected end of JSON":                        {"--config-file", file(t, `{"debug"`)},
+		"unknown directives: nonsense":          {"--config-file", file(t, `{"nonsense": 1}`)},
+		"both as a flag and in the file: debug": {"-D", "--config-file", file(t, `{"debug": true}`)},
+		"no such file":                          {"--config-file", "/nonexistent/x.json"},
+		"log-level \"loud\"":                    {"-l", "loud", "--config-file", file(t, "{}")},
+		"label \"x\": must be key=value":        {"--label", "x", "--config-file", file(t, "{}")},
+		"unexpected argument \"run\"":           {"run"},
+		"native.cgroupdriver":                   {"--exec-opt", "x=y", "--config-file", file(t, "{}")},
+		"invalid ulimit type":                   {"--default-ulimit", "bogus=1"},
+		"unknown flag: --nope":                  {"--nope"},
+		"log-driver \"syslogg\": use json-file, journald, syslog or none": {"--log-driver", "syslogg", "--config-file", file(t, "{}")},
+		"unexpected end of JSON": {"--config-file", file(t, `{"debug"`)},
 	} {
 		if _, err := Parse(args, io.Discard); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: %v, want %q", args, err, want)

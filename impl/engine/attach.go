@@ -111,9 +111,10 @@ func (e *Engine) attach(c *container.Container, q attachRequest, takeover func()
 			}
 		}
 		out := newRecordWriter(conn, rec.Config.Tty || q.merged, false)
-		err := e.Logs.Read(e.ctx, e.logPath(rec), logs.Query{
-			Stdout: q.stdout, Stderr: q.stderr, Tail: -1, Until: until,
-		}, out.write)
+		// A log that cannot be read has nothing to show here.
+		if read, rerr := e.logReader(rec); rerr == nil {
+			err = read(e.ctx, logs.Query{Stdout: q.stdout, Stderr: q.stderr, Tail: -1, Until: until}, out.write)
+		}
 		if err != nil {
 			if a != nil {
 				cancel()

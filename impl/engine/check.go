@@ -3,7 +3,6 @@ package engine
 import (
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/docker/go-connections/nat"
@@ -248,60 +247,4 @@ func (e *Engine) resolveModes(h *models.HostConfig) error {
 		return fault.Invalid("--userns: Invalid user namespace mode")
 	}
 	return nil
-}
-
-// checkLogConfig validates the log driver and its options and fills in the
-// daemon's choice.
-func (e *Engine) checkLogConfig(h *models.HostConfig) error {
-	l := &h.LogConfig
-	if l.Type == "" || l.Type == "default" {
-		l.Type = e.LogDriver
-		if len(l.Config) == 0 {
-			l.Config = cloneMap(e.LogOptions)
-		}
-	}
-	if l.Config == nil {
-		l.Config = map[string]string{}
-	}
-	switch l.Type {
-	case "none":
-		return nil
-	case "json-file":
-		_, _, err := logLimits(l.Config)
-		return err
-	}
-	return fault.Invalid("logger: no log driver named '%s' is registered; use json-file or none", l.Type)
-}
-
-// The bounds of a log without options, so that no container can fill the disk
-// with what it prints.
-const (
-	defaultLogSize  = 100 << 20
-	defaultLogFiles = 5
-)
-
-// logLimits reads the options of the driver json-file.
-func logLimits(options map[string]string) (size int64, files int, err error) {
-	size, files = defaultLogSize, defaultLogFiles
-	for key, value := range options {
-		switch key {
-		case "max-size":
-			if size = -1; value != "-1" {
-				if size, err = units.RAMInBytes(value); err != nil || size <= 0 {
-					return 0, 0, fault.Invalid("invalid value %q for log option max-size: use a size such as 10m, or -1 for none", value)
-				}
-			}
-			if _, ok := options["max-file"]; !ok {
-				files = 1
-			}
-		case "max-file":
-			if files, err = strconv.Atoi(value); err != nil || files < 1 {
-				return 0, 0, fault.Invalid("invalid value %q for log option max-file: use a number from 1 on", value)
-			}
-		case "labels", "env":
-		default:
-			return 0, 0, fault.Invalid("unknown log opt '%s' for json-file log driver", key)
-		}
-	}
-	return size, files, nil
 }

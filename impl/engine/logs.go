@@ -12,7 +12,7 @@ import (
 	"github.com/seed-50ced230/berth/impl/container"
 	"github.com/seed-50ced230/berth/impl/fault"
 	"github.com/seed-50ced230/berth/impl/logs"
-	"github.com/seed-50ced230/berth/impl/runtime"
+	"github.com/seed-50ced230/berth/impl/runtime/forward"
 	"github.com/seed-50ced230/berth/impl/stream"
 )
 
@@ -30,9 +30,9 @@ func (e *Engine) ContainerLogs(ctx context.Context, p *hub.ContainerLogsParams, 
 		return fault.Invalid("since: %w", err)
 	}
 	r := c.Record()
-	path := e.logPath(r)
-	if path == "" {
-		return fault.Invalid("%q logs are supported only for drivers that keep them: this container's log driver is %q", "logs", r.HostConfig.LogConfig.Type)
+	read, err := e.logReader(r)
+	if err != nil {
+		return err
 	}
 	out.SetContentType(stream.RawStream)
 	if err := out.Begin(); err != nil {
@@ -50,7 +50,22 @@ func (e *Engine) ContainerLogs(ctx context.Context, p *hub.ContainerLogsParams, 
 		q.Follow, q.Done = true, done
 	}
 	w := newRecordWriter(out, r.Config.Tty, p.Timestamps)
-	return e.Logs.Read(ctx, path, q, w.write)
+	return read(ctx, q, w.write)
+}
+
+// logReader reads a container's log, if its driver can be read.
+func (e *Engine) logReader(r *container.Record) (func(context.Context, logs.Query, func(logs.Record) error) error, error) {
+	switch r.HostConfig.LogConfig.Type {
+	case "json-file":
+		return func(ctx context.Context, q logs.Query, yield func(logs.Record) error) error {
+			return e.Logs.Read(ctx, e.logPath(r), q, yield)
+		}, nil
+	case forward.Journald:
+		return func(ctx context.Context, q logs.Query, yield func(logs.Record) error) error {
+			return logs.ReadJournal(ctx, logs.Journal{ID: r.ID, Lock: e.logLock(r.ID), Over: !r.State.Active()}, q, yield)
+		}, nil
+	}
+	return nil, fault.Invalid("configured logging reader does not support reading: the log driver is %s", r.HostConfig.LogConfig.Type)
 }
 
 // parseTail reads the parameter tail: a number, or all for everything else.
@@ -118,12 +133,4 @@ func (w *recordWriter) write(r logs.Record) error {
 	}
 	_, err := w.w.Write(text)
 	return err
-}
-
-// logSpec says where and how the shim writes the container's log.
-func (e *Engine) logSpec(r *container.Record) runtime.Log {
-	spec := runtime.Log{Path: e.logPath(r)}
-	o := r.HostConfig.LogConfig.Config
-	spec.MaxSize, spec.MaxFile, _ = logLimits(o)
-	return spec
 }

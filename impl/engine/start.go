@@ -112,13 +112,17 @@ func (e *Engine) launch(ctx context.Context, r *container.Record, l *live) (_ *n
 	if err != nil {
 		return nil, nil, err
 	}
+	log, err := e.logSpec(r)
+	if err != nil {
+		return nil, nil, err
+	}
 	waiting := l.takeWaiting()
 	task, err := e.Runtime.Start(ctx, &runtime.Spec{
 		ID:          r.ID,
 		OCI:         oci,
 		Rootfs:      rootfs(writable),
 		Stdio:       runtime.Stdio{OpenStdin: r.Config.OpenStdin, StdinOnce: r.Config.StdinOnce},
-		Log:         e.logSpec(r),
+		Log:         log,
 		Attachments: waiting,
 	})
 	if err != nil {

@@ -26,6 +26,8 @@ type Options struct {
 	// SpoolMax is how many bytes an attached client may lag behind before it
 	// is dropped; 0 means 1 GiB.
 	SpoolMax int64
+	// Logger is the path of berth-logger; empty means beside the shim.
+	Logger string
 	// CgroupDriver is "cgroupfs" (the default when empty) or "systemd".
 	CgroupDriver string
 }
@@ -64,6 +66,9 @@ func New(opts Options) (*Runtime, error) {
 	opts.Root = root
 	if opts.Spool == "" {
 		opts.Spool = root
+	}
+	if opts.Logger == "" {
+		opts.Logger = filepath.Join(filepath.Dir(opts.Shim), "berth-logger")
 	}
 	if opts.SpoolMax == 0 {
 		opts.SpoolMax = 1 << 30

@@ -2,6 +2,8 @@ package runtime
 
 import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/seed-50ced230/berth/impl/runtime/forward"
 )
 
 // Spec describes one container to start.
@@ -65,6 +67,11 @@ type Log struct {
 	// MaxFile is the number of files kept, the current one included; less than
 	// 1 counts as 1 (with 1, the file is truncated at MaxSize).
 	MaxFile int
+	// Attrs are recorded with each line as its "attrs" (Docker's options labels
+	// and env): a JSON object, empty for none.
+	Attrs string
+	// Forward, if not nil, is where the output goes besides the file.
+	Forward *forward.Order
 }
 
 // ExecSpec describes a further process in a running container.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -47,12 +48,21 @@ func (r *Runtime) Start(ctx context.Context, spec *Spec) (_ *Task, err error) {
 	if err := writeHandle(dir, intent); err != nil {
 		return nil, err
 	}
+	attachments := spec.Attachments
+	if spec.Log.Forward != nil {
+		a, err := r.startForwarder(ctx, spec.Log.Forward)
+		if err != nil {
+			return nil, err
+		}
+		defer a.Close()
+		attachments = append(slices.Clone(attachments), a)
+	}
 	order := &protocol.Order{
 		ID: spec.ID, Dir: dir, OCI: spec.OCI,
-		Rootfs: protocol.Rootfs(spec.Rootfs), Stdio: protocol.Stdio(spec.Stdio), Log: protocol.Log(spec.Log),
+		Rootfs: protocol.Rootfs(spec.Rootfs), Stdio: protocol.Stdio(spec.Stdio), Log: protocol.Log{Path: spec.Log.Path, MaxSize: spec.Log.MaxSize, MaxFile: spec.Log.MaxFile, Attrs: spec.Log.Attrs},
 		Spool: r.spool(),
 	}
-	c, err := r.spawn(ctx, order, spec.Attachments)
+	c, err := r.spawn(ctx, order, attachments)
 	if err != nil {
 		return nil, err
 	}

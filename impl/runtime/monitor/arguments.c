@@ -29,6 +29,7 @@ enum {
 	ARG_LOG_FD,
 	ARG_LOG_MAX_SIZE,
 	ARG_LOG_MAX_FILE,
+	ARG_LOG_ATTRS,
 	ARG_SPOOL_DIR,
 	ARG_SPOOL_MAX,
 	ARG_CONNS, // and all that follow
@@ -58,6 +59,7 @@ void config_parse(struct config *cfg, int argc, char **argv)
 		.log_fd = (int)number(argv[ARG_LOG_FD]),
 		.log_max_size = number(argv[ARG_LOG_MAX_SIZE]),
 		.log_max_file = (int)number(argv[ARG_LOG_MAX_FILE]),
+		.log_attrs = argv[ARG_LOG_ATTRS],
 		.spool_dir = argv[ARG_SPOOL_DIR],
 		.spool_max = number(argv[ARG_SPOOL_MAX]),
 		.conns = conns,

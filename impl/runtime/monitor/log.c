@@ -11,7 +11,8 @@
 #include <unistd.h>
 
 // A byte becomes at most six (\u00XX); the rest of the object is below 128.
-enum { ENCODED_MAX = LINE_MAX_BYTES * 6 + 128, OUT_BYTES = 32768 + ENCODED_MAX };
+// An argument, as which the attributes come, has at most 128 KiB (execve(2)).
+enum { ENCODED_MAX = LINE_MAX_BYTES * 6 + 128, ATTRS_MAX = 131072, OUT_BYTES = 32768 + ENCODED_MAX + ATTRS_MAX };
 
 struct line {
 	size_t n;
@@ -22,7 +23,8 @@ static struct line lines[2]; // stdout, stderr
 static char out[OUT_BYTES];
 static size_t out_n;
 
-static const char *path;
+static const char *path, *attrs;
+static size_t attrs_n;
 static int fd = -1;
 static int64_t size, max_size;
 static int max_file;
@@ -44,6 +46,10 @@ static void adopt(int new_fd)
 void log_open(const struct config *cfg)
 {
 	path = cfg->log_path;
+	attrs = cfg->log_attrs;
+	attrs_n = strlen(attrs);
+	if (attrs_n > ATTRS_MAX)
+		attrs_n = 0;
 	max_size = cfg->log_max_size;
 	max_file = cfg->log_max_file < 1 ? 1 : cfg->log_max_file;
 	adopt(cfg->log_fd);
@@ -243,14 +249,19 @@ static void emit(int stream, const char *s, size_t n)
 {
 	if (max_size > 0 && size + (int64_t)out_n >= max_size)
 		rotate();
-	if (OUT_BYTES - out_n < ENCODED_MAX)
+	if (OUT_BYTES - out_n < ENCODED_MAX + attrs_n)
 		log_flush();
 	PUT("{\"log\":\"");
 	encode((const unsigned char *)s, n);
 	if (stream == STREAM_OUT)
-		PUT("\",\"stream\":\"stdout\",\"time\":\"");
+		PUT("\",\"stream\":\"stdout\"");
 	else
-		PUT("\",\"stream\":\"stderr\",\"time\":\"");
+		PUT("\",\"stream\":\"stderr\"");
+	if (attrs_n > 0) {
+		PUT(",\"attrs\":");
+		put(attrs, attrs_n);
+	}
+	PUT(",\"time\":\"");
 	put_time();
 	PUT("\"}\n");
 }

@@ -54,6 +54,8 @@ type Config struct {
 	LogFile    int
 	LogMaxSize int64
 	LogMaxFile int
+	// LogAttrs is a JSON object that goes into each line of the log, or empty.
+	LogAttrs string
 	// SpoolDir is where files for slow clients go, SpoolMax how many bytes one
 	// may lag behind before it is dropped.
 	SpoolDir string
@@ -69,7 +71,7 @@ func Become(exe string, c Config) error {
 		num(c.Listen), num(c.Dir), num(c.MountNS), num(c.Stdin), num(c.Stdout), num(c.Stderr),
 		num(c.OOMEvent), num(c.OOMFile), flag(c.Terminal), flag(c.StdinOnce), flag(c.Exec), num(c.Child),
 		c.CgroupProcs, c.LogPath, num(c.LogFile), strconv.FormatInt(c.LogMaxSize, 10), num(c.LogMaxFile),
-		c.SpoolDir, strconv.FormatInt(c.SpoolMax, 10)}
+		c.LogAttrs, c.SpoolDir, strconv.FormatInt(c.SpoolMax, 10)}
 	keep := []int{c.Listen, c.Dir, c.MountNS, c.Stdin, c.Stdout, c.Stderr, c.OOMEvent, c.OOMFile, c.LogFile, c.Root}
 	for _, fd := range c.Conns {
 		argv = append(argv, num(fd))

@@ -36,6 +36,7 @@ struct config {
 	int log_fd;
 	int64_t log_max_size;
 	int log_max_file;
+	const char *log_attrs; // a JSON object that goes into each line, "": none
 	const char *spool_dir; // for what clients did not read yet
 	int64_t spool_max;     // bytes per client
 	int nconns;

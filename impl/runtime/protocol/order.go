@@ -73,6 +73,7 @@ type Log struct {
 	Path    string
 	MaxSize int64
 	MaxFile int
+	Attrs   string
 }
 
 // Spool is where the monitor keeps what a client did not read yet, and how many

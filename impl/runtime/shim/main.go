@@ -160,7 +160,7 @@ func carryOut(files []int, report *os.File) (err error) {
 		Terminal: terminal, StdinOnce: order.Stdio.StdinOnce,
 		Exec: order.Process != nil, Child: s.pid,
 		LogPath: order.Log.Path, LogFile: logFD, LogMaxSize: order.Log.MaxSize, LogMaxFile: order.Log.MaxFile,
-		SpoolDir: order.Spool.Dir, SpoolMax: order.Spool.Max,
+		LogAttrs: order.Log.Attrs, SpoolDir: order.Spool.Dir, SpoolMax: order.Spool.Max,
 		Conns: files[protocol.FileConns:],
 	}
 	if order.Process == nil {

@@ -1,0 +1,164 @@
+package forward
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/RackSec/srslog"
+	"github.com/coreos/go-systemd/v22/journal"
+
+	"github.com/seed-50ced230/berth/impl/runtime/protocol"
+)
+
+// record is one line of output, or a piece of a line that is too long.
+type record struct {
+	stream byte // protocol.StreamStdout or StreamStderr
+	text   string
+	// partial says that the line goes on.
+	partial bool
+}
+
+// sink takes records. An error may pass: the record can be given again.
+type sink func(record) error
+
+// open connects to the log.
+func open(o *Order) (sink, error) {
+	if o.Driver == Journald {
+		return openJournal(o)
+	}
+	return openSyslog(o)
+}
+
+func openJournal(o *Order) (sink, error) {
+	if !journal.Enabled() {
+		return nil, errors.New("journald is not enabled on this host")
+	}
+	fields := map[string]string{
+		"CONTAINER_ID":      o.ID[:min(12, len(o.ID))],
+		"CONTAINER_ID_FULL": o.ID,
+		"CONTAINER_NAME":    o.Name,
+		"CONTAINER_TAG":     o.Tag,
+	}
+	for name, value := range o.Fields {
+		if name := fieldName(name); name != "" {
+			fields[name] = value
+		}
+	}
+	parts := map[string]string{"CONTAINER_PARTIAL_MESSAGE": "true"}
+	for name, value := range fields {
+		parts[name] = value
+	}
+	return func(r record) error {
+		priority, f := journal.PriInfo, fields
+		if r.stream == protocol.StreamStderr {
+			priority = journal.PriErr
+		}
+		if r.partial {
+			f = parts
+		}
+		return journal.Send(r.text, priority, f)
+	}, nil
+}
+
+// fieldName makes a name that the journal accepts: capital letters, digits and
+// underscores, not beginning with an underscore (systemd.journal-fields(7)).
+func fieldName(s string) string {
+	s = strings.Map(func(c rune) rune {
+		switch {
+		case 'a' <= c && c <= 'z':
+			return c - 'a' + 'A'
+		case 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+			return c
+		}
+		return '_'
+	}, s)
+	return strings.TrimLeft(s, "_")
+}
+
+// dialPatience bounds the connecting to a syslog server, writePatience each
+// write to it.
+const (
+	dialPatience  = 10 * time.Second
+	writePatience = time.Minute
+)
+
+func openSyslog(o *Order) (sink, error) {
+	network, addr, err := address(o.Options["syslog-address"])
+	if err != nil {
+		return nil, err
+	}
+	facility, err := facility(o.Options["syslog-facility"])
+	if err != nil {
+		return nil, err
+	}
+	formatter, framer, err := format(o.Options["syslog-format"], network)
+	if err != nil {
+		return nil, err
+	}
+	var w *srslog.Writer
+	if network == "" {
+		w, err = srslog.New(facility, o.Tag)
+	} else {
+		var dial srslog.DialFunc
+		if dial, err = dialer(network, o.Options); err != nil {
+			return nil, err
+		}
+		w, err = srslog.DialWithCustomDialer("custom", addr, facility, o.Tag, dial)
+	}
+	if err != nil {
+		return nil, err
+	}
+	w.SetFormatter(formatter)
+	w.SetFramer(framer)
+	if host, err := os.Hostname(); err == nil {
+		w.SetHostname(host)
+	}
+	return func(r record) error {
+		if r.stream == protocol.StreamStderr {
+			return w.Err(r.text)
+		}
+		return w.Info(r.text)
+	}, nil
+}
+
+func dialer(network string, o map[string]string) (srslog.DialFunc, error) {
+	d := &net.Dialer{Timeout: dialPatience}
+	dial := d.Dial
+	if network == "tcp+tls" {
+		config, err := tlsConfig(o)
+		if err != nil {
+			return nil, fmt.Errorf("syslog over TLS: %w", err)
+		}
+		network = "tcp"
+		dial = func(network, addr string) (net.Conn, error) { return tls.DialWithDialer(d, network, addr, config) }
+	}
+	return func(_, addr string) (net.Conn, error) {
+		conn, err := dial(network, addr)
+		if err != nil {
+			return nil, err
+		}
+		return impatient{conn}, nil
+	}, nil
+}
+
+// impatient gives up a write that takes too long: the connection is made anew.
+type impatient struct{ net.Conn }
+
+func (c impatient) Write(p []byte) (int, error) {
+	if err := c.SetWriteDeadline(time.Now().Add(writePatience)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Write(p)
+}
+
+// rfc5424 is srslog's form of RFC 5424 with the tag in the place of the
+// program's name, as Docker Engine writes it.
+func rfc5424(p srslog.Priority, hostname, tag, content string) string {
+	return fmt.Sprintf("<%d>1 %s %s %s %d %s - %s",
+		p, time.Now().Format("2006-01-02T15:04:05.000000Z07:00"), hostname, tag, os.Getpid(), tag, content)
+}
