@@ -47,6 +47,9 @@ type Result struct {
 	// Reason explains a verdict that findings do not.
 	Reason    string
 	Findings  []Finding
+	// Explained are findings that a reviewed deviation explains; they leave the
+	// verdict alone.
+	Explained []Explained
 	Adapted   []string
 	Exchanges []Recorded
 	Duration  time.Duration
@@ -85,11 +88,15 @@ func (s *Suite) Run(ctx context.Context, c *Case) *Result {
 	if cleaned, problem := run.guarded(run.cleanUp); cleaned == SuiteError {
 		verdict, reason = cleaned, problem
 	}
-	if verdict == Pass && len(run.findings) > 0 {
+	findings, explained := ReviewedDeviations().Explain(c.ID, run.findings)
+	switch {
+	case verdict == Pass && len(findings) > 0:
 		verdict = Fail
+	case verdict == Fail && len(findings) == 0 && len(explained) > 0:
+		verdict = Pass
 	}
 	return &Result{
-		Case: c, Verdict: verdict, Reason: reason, Findings: run.findings, Adapted: run.adapted,
+		Case: c, Verdict: verdict, Reason: reason, Findings: findings, Explained: explained, Adapted: run.adapted,
 		Exchanges: run.exchanges, Duration: time.Since(started),
 	}
 }

@@ -161,7 +161,7 @@ func summary(stdout io.Writer, made *report.Report) {
 	}
 	table.Flush()
 	for _, disagreement := range made.Disagreements {
-		if strings.HasSuffix(disagreement, "listed as red and passed") {
+		if strings.HasSuffix(disagreement, "listed as red and passed") || strings.HasSuffix(disagreement, "no longer occurs") {
 			fmt.Fprintln(stdout, disagreement)
 		}
 	}

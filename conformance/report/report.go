@@ -50,10 +50,12 @@ type Case struct {
 	Expected    string                `json:"expected,omitempty"`
 	Reason      string                `json:"reason,omitempty"`
 	Findings    []conformance.Finding `json:"findings,omitempty"`
-	Adapted     []string              `json:"adapted,omitempty"`
-	Millis      int64                 `json:"millis"`
-	Curl        string                `json:"curl,omitempty"`
-	Exchanges   []Exchange            `json:"exchanges"`
+	// Explained are findings that a reviewed deviation explains.
+	Explained []conformance.Explained `json:"explained,omitempty"`
+	Adapted   []string                `json:"adapted,omitempty"`
+	Millis    int64                   `json:"millis"`
+	Curl      string                  `json:"curl,omitempty"`
+	Exchanges []Exchange              `json:"exchanges"`
 }
 
 // Exchange is one exchange of a case. Pieces are left out for exchanges that
@@ -82,7 +84,11 @@ func New(endpoint wire.Endpoint, started time.Time, known int, results []*confor
 		r.Totals[version][result.Verdict]++
 		r.Cases = append(r.Cases, newCase(endpoint, result, reds.Reason(result.ID)))
 	}
-	for _, difference := range reds.Compare(results) {
+	differences := reds.Compare(results)
+	if reds != nil {
+		differences = append(differences, conformance.ReviewedDeviations().Stale(results)...)
+	}
+	for _, difference := range differences {
 		r.Disagreements = append(r.Disagreements, difference.Case+": "+difference.Text)
 	}
 	switch {
@@ -102,7 +108,7 @@ func newCase(endpoint wire.Endpoint, result *conformance.Result, expected string
 		Method: result.Operation.Method, Path: result.Operation.Path,
 		Tag: result.Operation.Tag(), Name: result.Name, Labels: result.Labels, Level: result.Level,
 		Requirement: result.Requirement, Source: result.Source,
-		Verdict: result.Verdict, Reason: result.Reason, Findings: result.Findings, Adapted: result.Adapted,
+		Verdict: result.Verdict, Reason: result.Reason, Findings: result.Findings, Explained: result.Explained, Adapted: result.Adapted,
 		Millis: result.Duration.Milliseconds(),
 	}
 	if result.Example != nil {

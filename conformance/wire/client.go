@@ -126,6 +126,7 @@ type Stream struct {
 	buffer  *bufio.Reader
 	body    io.Reader
 	timeout time.Duration
+	release func() bool
 }
 
 // Open sends a request and reads the head of the answer. Every Read and Write
@@ -137,11 +138,15 @@ func Open(ctx context.Context, endpoint Endpoint, request Request, timeout time.
 		return nil, exchange, fmt.Errorf("connect to %s: %w", endpoint.Host, err)
 	}
 	recorded := &recordedConn{Conn: conn, exchange: exchange}
+	// An answer without an end must not outlive its case.
+	release := context.AfterFunc(ctx, func() { conn.Close() })
 	stream, err := send(recorded, request, timeout)
 	if err != nil {
+		release()
 		conn.Close()
 		return nil, exchange, fmt.Errorf("%s %s: %w", request.Method, request.Target, err)
 	}
+	stream.release = release
 	return stream, exchange, nil
 }
 
@@ -232,4 +237,7 @@ func (s *Stream) CloseWrite() error {
 }
 
 // Close closes the connection.
-func (s *Stream) Close() error { return s.conn.Close() }
+func (s *Stream) Close() error {
+	s.release()
+	return s.conn.Close()
+}

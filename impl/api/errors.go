@@ -75,6 +75,7 @@ func classStatus(err error) int {
 func writeError(w http.ResponseWriter, err error) {
 	status := statusOf(err)
 	if status == http.StatusNotModified {
+		w.Header().Set("X-Content-Type-Options", "nosniff") // as with other refusals
 		w.WriteHeader(status)
 		return
 	}

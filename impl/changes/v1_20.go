@@ -3,6 +3,8 @@ package changes
 import (
 	"context"
 
+	"github.com/containerd/errdefs"
+
 	"github.com/seed-50ced230/berth/gen/hub"
 	"github.com/seed-50ced230/berth/gen/hub/models"
 )
@@ -32,6 +34,20 @@ func (b before1_20) ContainerCreate(ctx context.Context, p *hub.ContainerCreateP
 	}
 	c.Memory, c.MemorySwap, c.CPUShares, c.Cpuset = 0, 0, 0, ""
 	return b.API.ContainerCreate(ctx, p)
+}
+
+// ContainerKill has nothing to do where nothing runs, and says so with success;
+// 1.20 made it an error (Docker Engine 1.11.2, which spoke both).
+func (b before1_20) ContainerKill(ctx context.Context, p *hub.ContainerKillParams) error {
+	err := b.API.ContainerKill(ctx, p)
+	if !errdefs.IsConflict(err) {
+		return err
+	}
+	m, lookErr := b.API.ContainerInspect(ctx, &hub.ContainerInspectParams{Name: p.Name})
+	if lookErr == nil && m.State != nil && !m.State.Running {
+		return nil
+	}
+	return err
 }
 
 func (b before1_20) ContainerInspect(ctx context.Context, p *hub.ContainerInspectParams) (*models.ContainerInspect, error) {

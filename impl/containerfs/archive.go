@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/moby/go-archive"
 	"github.com/moby/go-archive/compression"
+	"github.com/containerd/errdefs"
 	"golang.org/x/sys/unix"
 
 	"github.com/seed-50ced230/berth/impl/fault"
@@ -195,12 +197,22 @@ func (c *contextReader) Read(p []byte) (int, error) {
 	return c.r.Read(p)
 }
 
+// MissingError says that a path does not exist; its class is NotFound.
+type MissingError struct{ Path string }
+
+func (e *MissingError) Error() string {
+	return fmt.Sprintf("Could not find the file %s in the container: no such file or directory", e.Path)
+}
+
+// Is gives the class (errdefs.IsNotFound).
+func (e *MissingError) Is(target error) bool { return target == errdefs.ErrNotFound }
+
 func pathError(p string, err error) error {
 	switch {
 	case errors.Is(err, unix.ENOTDIR):
 		return fault.Invalid("not a directory: %s", p)
 	case errors.Is(err, os.ErrNotExist):
-		return fault.NotFound("Could not find the file %s in the container: no such file or directory", p)
+		return &MissingError{Path: p}
 	case errors.Is(err, unix.ELOOP):
 		return fault.Invalid("too many links: %s", p)
 	}

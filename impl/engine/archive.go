@@ -22,6 +22,15 @@ const statHeader = "X-Docker-Container-Path-Stat"
 // withFiles calls use with a view of the container's files. A container that
 // does not run cannot be started meanwhile.
 func (e *Engine) withFiles(ctx context.Context, name string, use func(*container.Record, containerfs.View) error) error {
+	err := e.withView(ctx, name, use)
+	var missing *containerfs.MissingError
+	if errors.As(err, &missing) {
+		return fault.NotFound("Could not find the file %s in container %s", missing.Path, name)
+	}
+	return err
+}
+
+func (e *Engine) withView(ctx context.Context, name string, use func(*container.Record, containerfs.View) error) error {
 	c, err := e.containers.Get(name)
 	if err != nil {
 		return err

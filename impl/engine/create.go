@@ -36,6 +36,7 @@ func (e *Engine) ContainerCreate(ctx context.Context, p *hub.ContainerCreatePara
 		host.VolumeDriver = config.VolumeDriver // where it stood before v1.21
 	}
 	liftOldResources(config, host)
+	fillHostConfig(host)
 	warnings, err := e.checkHostConfig(config, host)
 	if err != nil {
 		return nil, err
@@ -133,6 +134,19 @@ func (e *Engine) makeContainer(ctx context.Context, r *container.Record) (err er
 	}
 	e.containers.Add(container.New(r))
 	return nil
+}
+
+// fillHostConfig gives the settings that may be left out the values that
+// inspect shows for them: -1 is the kernel's own swappiness.
+func fillHostConfig(h *models.HostConfig) {
+	if h.MemorySwappiness == nil {
+		kernels := int64(-1)
+		h.MemorySwappiness = &kernels
+	}
+	if h.OomKillDisable == nil {
+		no := false
+		h.OomKillDisable = &no
+	}
 }
 
 // reserveName takes the wished name or, without one, a free invented one.

@@ -57,6 +57,9 @@ func (e *Engine) VolumeInspect(_ context.Context, p *hub.VolumeInspectParams) (*
 		return nil, err
 	}
 	m := volumeModel(v)
+	if m.Labels == nil {
+		m.Labels = map[string]string{} // only the list shows null
+	}
 	return &m, nil
 }
 
