@@ -45,8 +45,8 @@ type Result struct {
 	*Case
 	Verdict Verdict
 	// Reason explains a verdict that findings do not.
-	Reason    string
-	Findings  []Finding
+	Reason   string
+	Findings []Finding
 	// Explained are findings that a reviewed deviation explains; they leave the
 	// verdict alone.
 	Explained []Explained
