@@ -85,6 +85,12 @@ conformance: build ## replay every documented example against a fresh berthd
 	@mkdir -p reports
 	@conformance/run-berthd.sh $(CONFORMANCEFLAGS)
 
+.PHONY: conformance-peers
+conformance-peers: build ## run the suite against Docker Engine and Podman, as they are
+	@tools/setup peers
+	@mkdir -p reports
+	@conformance/run-peers.sh $(CONFORMANCEFLAGS)
+
 .PHONY: bench
 bench: setup-test build ## time berth beside Docker Engine, runc and crun
 	@mkdir -p reports

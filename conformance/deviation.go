@@ -28,6 +28,8 @@ type Deviation struct {
 	// and an empty one for all of them.
 	Rule string `yaml:"rule"`
 	Path string `yaml:"path"`
+	// Text is how the finding's text begins; empty for any.
+	Text string `yaml:"text"`
 	// Reason says why the daemon is right, Source where that is written: a place
 	// in the document, or a rule of this suite.
 	Reason string `yaml:"reason"`
@@ -87,7 +89,7 @@ func (d Deviation) concerns(id string) bool {
 }
 
 func (d Deviation) explains(id string, f Finding) bool {
-	if !d.concerns(id) || d.Rule != f.Rule {
+	if !d.concerns(id) || d.Rule != f.Rule || !strings.HasPrefix(f.Text, d.Text) {
 		return false
 	}
 	if d.Path == "" {

@@ -9,6 +9,7 @@ func TestDeviations(t *testing.T) {
 	list, err := ParseDeviations([]byte(`
 - {case: v1.*/ContainerInspect/recorded-*, rule: shape, path: "Mounts[].*", reason: because, source: there}
 - {case: v1.18/SystemInfo/recorded-info, rule: status, reason: because, source: there}
+- {case: "*/*/*", rule: status, text: 400 beside 500, reason: because, source: there}
 `))
 	if err != nil {
 		t.Fatal(err)
@@ -24,6 +25,8 @@ func TestDeviations(t *testing.T) {
 		{inspect, Finding{Rule: "status"}, false},
 		{"v1.20/ContainerList/recorded-list", Finding{Rule: "shape", Path: "Mounts[].Name"}, false},
 		{"v1.18/SystemInfo/recorded-info", Finding{Rule: "status", Path: "anything"}, true},
+		{inspect, Finding{Rule: "status", Text: "400 beside 500"}, true},
+		{inspect, Finding{Rule: "status", Text: "400 beside 404"}, false},
 	} {
 		rest, explained := list.Explain(test.id, []Finding{test.finding})
 		if (len(explained) == 1) != test.explained || len(rest)+len(explained) != 1 {

@@ -9,9 +9,13 @@ cd "$(dirname "$0")/.."
 report=${REPORT:-reports/conformance}
 dir=$(mktemp -d "${TMPDIR:-/tmp}/berth-conformance.XXXXXX")
 net=bc-$$
-daemon=
+daemon= docker= reference=()
 
 cleanup() {
+	if [[ -n $docker ]] && kill -0 "$docker" 2>/dev/null; then
+		kill "$docker"
+		wait "$docker" || true
+	fi
 	if [[ -n $daemon ]] && kill -0 "$daemon" 2>/dev/null; then
 		kill "$daemon"
 		wait "$daemon" || true
@@ -41,9 +45,24 @@ for _ in $(seq 100); do
 	sleep 0.1
 done
 
+if [[ ${REFERENCE:-} == docker ]]; then
+	mkdir "$dir/docker"
+	echo '{}' >"$dir/docker/daemon.json"
+	nsenter --net="/run/netns/$net" dockerd --config-file "$dir/docker/daemon.json" --data-root "$dir/docker/data" \
+		--exec-root "$dir/docker/exec" --pidfile "$dir/docker/pid" --cgroup-parent "/berth-$net-docker" \
+		-H "unix://$dir/docker/sock" >"$dir/docker/log" 2>&1 &
+	docker=$!
+	for _ in $(seq 300); do
+		[[ -S $dir/docker/sock ]] && break
+		kill -0 "$docker" 2>/dev/null || { cat "$dir/docker/log" >&2; exit 2; }
+		sleep 0.1
+	done
+	reference=(--reference "unix://$dir/docker/sock")
+fi
+
 status=0
 nsenter --net="/run/netns/$net" bin/berth-conformance --host "unix://$dir/sock" \
-	--expected-reds conformance/expected-reds.yaml --report "$report" "$@" || status=$?
+	--expected-reds conformance/expected-reds.yaml --report "$report" "${reference[@]}" "$@" || status=$?
 mkdir -p "$report"
 cp "$dir/log" "$report/berthd.log"
 exit "$status"

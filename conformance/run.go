@@ -43,6 +43,7 @@ type Run struct {
 	undo      []func()
 	adapted   []string
 	findings  []Finding
+	answers   []Answer
 	exchanges []Recorded
 }
 
@@ -116,22 +117,39 @@ func (r *Run) call(method, path string, query url.Values, body any) *wire.Respon
 }
 
 // send is call for a request that is complete.
-func (r *Run) send(request wire.Request) *wire.Response {
-	response, exchange, err := wire.Do(r.ctx, r.suite.Endpoint, request, r.suite.Timeout)
+func (r *Run) send(req wire.Request) *wire.Response {
+	response, exchange, err := wire.Do(r.ctx, r.suite.Endpoint, req, r.suite.Timeout)
 	r.exchanges = append(r.exchanges, Recorded{string(r.phase), exchange})
 	if err != nil {
-		r.fatal("transport", "%s %s: %v", request.Method, request.Target, err)
+		r.fatal("transport", "%s %s: %v", req.Method, req.Target, err)
+	}
+	if r.asks(req) {
+		r.answers = append(r.answers, answerOf(response.Status, response.Header, response.Body))
 	}
 	return response
 }
 
+// asks says whether a request is the one that the case is about, and not one
+// that builds or looks at something.
+func (r *Run) asks(req wire.Request) bool {
+	if r.phase != request || req.Method != r.Operation.Method {
+		return false
+	}
+	path, _, _ := strings.Cut(strings.TrimPrefix(req.Target, "/v"+r.Document.Version), "?")
+	before, after, _ := strings.Cut(r.Operation.Path, "{"+r.Operation.PathParameter()+"}")
+	return r.Operation.ID == "SystemPing" || strings.HasPrefix(path, before) && strings.HasSuffix(path, after)
+}
+
 // open sends a request whose answer is read bit by bit. The connection is closed
 // when the case is over.
-func (r *Run) open(request wire.Request) *wire.Stream {
-	stream, exchange, err := wire.Open(r.ctx, r.suite.Endpoint, request, r.suite.Timeout)
+func (r *Run) open(req wire.Request) *wire.Stream {
+	stream, exchange, err := wire.Open(r.ctx, r.suite.Endpoint, req, r.suite.Timeout)
 	r.exchanges = append(r.exchanges, Recorded{string(r.phase), exchange})
 	if err != nil {
 		r.fatal("transport", "%v", err)
+	}
+	if r.asks(req) {
+		r.answers = append(r.answers, answerOf(stream.Status, stream.Header, nil))
 	}
 	r.later(func() { _ = stream.Close() })
 	return stream

@@ -44,7 +44,8 @@ func (s Selection) Choose(cases []*Case) ([]*Case, error) {
 // Define puts the cases into Ginkgo's tree, one It per case, and has every
 // result handed to report. Ginkgo sees everything but a pass as a failure; what
 // is expected to be red is the report's matter.
-func Define(suite *Suite, cases []*Case, report func(*Result)) {
+// A second suite, if it is not nil, runs each case on its daemon, too.
+func Define(suite, reference *Suite, cases []*Case, report func(*Result)) {
 	for len(cases) > 0 {
 		version := cases[0].Document.Version
 		n := 0
@@ -57,6 +58,9 @@ func Define(suite *Suite, cases []*Case, report func(*Result)) {
 			for _, c := range group {
 				ginkgo.It(c.Operation.ID+"/"+c.Name, ginkgo.Label(c.Labels...), func(ctx ginkgo.SpecContext) {
 					result := suite.Run(ctx, c)
+					if reference != nil {
+						reference.RunBeside(ctx, result)
+					}
 					report(result)
 					if result.Verdict != Pass {
 						ginkgo.Fail(string(result.Verdict) + ": " + result.Explain())

@@ -50,6 +50,10 @@ type Result struct {
 	// Explained are findings that a reviewed deviation explains; they leave the
 	// verdict alone.
 	Explained []Explained
+	// Answers are what the request itself was answered with.
+	Answers []Answer
+	// Reference is nil without a second daemon.
+	Reference *Reference
 	Adapted   []string
 	Exchanges []Recorded
 	Duration  time.Duration
@@ -96,7 +100,7 @@ func (s *Suite) Run(ctx context.Context, c *Case) *Result {
 		verdict = Pass
 	}
 	return &Result{
-		Case: c, Verdict: verdict, Reason: reason, Findings: findings, Explained: explained, Adapted: run.adapted,
+		Case: c, Verdict: verdict, Reason: reason, Findings: findings, Explained: explained, Answers: run.answers, Adapted: run.adapted,
 		Exchanges: run.exchanges, Duration: time.Since(started),
 	}
 }

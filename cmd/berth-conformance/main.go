@@ -4,8 +4,9 @@
 //	berth-conformance --host unix:///var/run/docker.sock --api 1.18-1.23 --report reports
 //
 // It exits with status 0 if every case passed or is listed in the file of
-// --expected-reds and red there, 1 if not, and 2 if it could not run. Without
-// that list only what MUST hold counts.
+// --expected-reds and red there, 1 if not, 2 if it could not run, and 3 if what
+// ran passed but cases that MUST pass were left out. Without that list only what
+// MUST hold counts.
 package main
 
 import (

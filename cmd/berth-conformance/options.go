@@ -19,6 +19,7 @@ import (
 // options are the command line.
 type options struct {
 	host         string
+	reference    string
 	api          string
 	focus        string
 	labelFilter  string
@@ -39,7 +40,35 @@ func parse(arguments []string, stderr io.Writer) (options, error) {
 	var o options
 	flags := pflag.NewFlagSet("berth-conformance", pflag.ContinueOnError)
 	flags.SetOutput(stderr)
+	flags.SortFlags = false
+	flags.Usage = func() {
+		fmt.Fprintf(stderr, `berth-conformance asks a daemon of the Docker Remote API everything that the
+documents of versions 1.18 to 1.23 say, and reports what it answers.
+
+Usage:
+  berth-conformance [flags]
+
+Examples:
+  berth-conformance -H unix:///var/run/docker.sock --api 1.23 --report reports/docker
+  berth-conformance -H tcp://127.0.0.1:2376 --tlscacert ca.pem --tlscert cert.pem --tlskey key.pem
+  berth-conformance -H unix:///run/berth.sock --reference unix:///var/run/docker.sock --report reports
+  berth-conformance --list --label-filter 'v1.21 && stream'
+
+Verdicts: pass; fail (the daemon did something else); unsupported (it says 501
+or refuses the version); blocked (a precondition could not be built); suite
+error (the suite is wrong).
+
+Exit status:
+  0  all cases that MUST pass did; with --expected-reds: exactly the listed ones are red
+  1  some did not
+  2  the suite could not run
+  3  all that ran passed, but cases that MUST pass were left out: the result is "partial"
+
+Flags:
+%s`, flags.FlagUsages())
+	}
 	flags.StringVarP(&o.host, "host", "H", "unix:///var/run/berth.sock", "daemon to test, unix:///path or tcp://host:port")
+	flags.StringVar(&o.reference, "reference", "", "second daemon to run each case on, too; the report shows where its answers differ")
 	flags.StringVar(&o.api, "api", "1.18-1.23", "API versions: one, a list with commas, or a range")
 	flags.StringVar(&o.focus, "focus", "", "run only cases whose id matches this regular expression")
 	flags.StringVar(&o.labelFilter, "label-filter", "", "run only cases whose labels match, for example 'v1.23 && !needs:registry'")
@@ -89,33 +118,32 @@ func (o options) versions() ([]string, error) {
 	return chosen, nil
 }
 
-// selection reads the documents and chooses the cases; known is how many there
-// are in all.
-func (o options) selection() (documents []*document.Document, chosen []*conformance.Case, known int, err error) {
+// selection reads the documents, makes all cases and chooses some.
+func (o options) selection() (documents []*document.Document, chosen, all []*conformance.Case, err error) {
 	for _, version := range spec.Versions() {
 		raw, ok := spec.Document(version)
 		if !ok {
-			return nil, nil, 0, fmt.Errorf("there is no document of version %s", version)
+			return nil, nil, nil, fmt.Errorf("there is no document of version %s", version)
 		}
 		parsed, err := document.Parse(raw)
 		if err != nil {
-			return nil, nil, 0, fmt.Errorf("document of version %s: %w", version, err)
+			return nil, nil, nil, fmt.Errorf("document of version %s: %w", version, err)
 		}
 		documents = append(documents, parsed)
 	}
-	cases := conformance.Cases(documents)
+	all = conformance.Cases(documents)
 	var choice conformance.Selection
 	if choice.Versions, err = o.versions(); err != nil {
-		return nil, nil, 0, err
+		return nil, nil, nil, err
 	}
 	choice.Labels = o.labelFilter
 	if o.focus != "" {
 		if choice.Focus, err = regexp.Compile(o.focus); err != nil {
-			return nil, nil, 0, fmt.Errorf("--focus: %w", err)
+			return nil, nil, nil, fmt.Errorf("--focus: %w", err)
 		}
 	}
-	chosen, err = choice.Choose(cases)
-	return documents, chosen, len(cases), err
+	chosen, err = choice.Choose(all)
+	return documents, chosen, all, err
 }
 
 // tlsConfig is nil unless one of the TLS files is given.

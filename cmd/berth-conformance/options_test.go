@@ -48,10 +48,3 @@ func TestWrongUseIsStatus2(t *testing.T) {
 		}
 	}
 }
-
-func TestEveryChangeHasASentence(t *testing.T) {
-	sentences, err := changes()
-	if err != nil || sentences["v1.19-03"] == "" {
-		t.Errorf("%q, %v", sentences["v1.19-03"], err)
-	}
-}

@@ -45,12 +45,44 @@ type view struct {
 	Sections []section
 	// Total counts verdicts over all versions.
 	Total map[conformance.Verdict]int
+	// Unexplained and Documented are the steps of the axis.
+	Unexplained, Documented []conformance.Step
+	Beside                  beside
+}
+
+// beside parts the cases by how the second daemon answered.
+type beside struct {
+	Alike                int
+	Explained, Differing []Case
+}
+
+func (r *Report) beside() beside {
+	var b beside
+	for _, c := range r.Cases {
+		switch {
+		case c.Reference == nil:
+		case len(c.Reference.Differences) > 0:
+			b.Differing = append(b.Differing, c)
+		case len(c.Reference.Explained) > 0:
+			b.Explained = append(b.Explained, c)
+		default:
+			b.Alike++
+		}
+	}
+	return b
 }
 
 // page renders the report for people: a matrix of operations and versions, and
 // under it every case with its exchange.
 func (r *Report) page() ([]byte, error) {
-	view := view{Report: r, Verdicts: conformance.Verdicts(), Total: map[conformance.Verdict]int{}}
+	view := view{Report: r, Verdicts: conformance.Verdicts(), Total: map[conformance.Verdict]int{}, Beside: r.beside()}
+	for _, step := range r.Axis {
+		if len(step.Changes) == 0 {
+			view.Unexplained = append(view.Unexplained, step)
+		} else {
+			view.Documented = append(view.Documented, step)
+		}
+	}
 	for _, c := range r.Cases {
 		if !slices.Contains(view.Versions, c.Version) {
 			view.Versions = append(view.Versions, c.Version)

@@ -7,10 +7,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/seed-50ced230/berth/conformance"
 	"github.com/seed-50ced230/berth/conformance/wire"
+	"github.com/seed-50ced230/berth/spec"
 )
 
 // Report is the result of a run.
@@ -19,7 +22,7 @@ type Report struct {
 	Started time.Time `json:"started"`
 	Seconds float64   `json:"seconds"`
 	// Result is "pass" if all cases passed or were expected not to, "partial" if
-	// they did and some were left out, and else "fail".
+	// they did and some that MUST pass were left out, and else "fail".
 	Result string `json:"result"`
 	// Known is how many cases the documents have, Chosen how many of them ran.
 	Known  int `json:"known"`
@@ -30,6 +33,11 @@ type Report struct {
 	// Disagreements are the differences from the list of expected reds.
 	Disagreements []string `json:"disagreements"`
 	Coverage      Coverage `json:"coverage"`
+	// Axis sets requirements beside themselves over the versions: where their
+	// answers differ, with the documented changes that say so.
+	Axis []conformance.Step `json:"axis"`
+	// Reference is the second daemon's address, empty without one.
+	Reference string `json:"reference,omitempty"`
 }
 
 // Case is one case of a report.
@@ -52,6 +60,7 @@ type Case struct {
 	Findings    []conformance.Finding `json:"findings,omitempty"`
 	// Explained are findings that a reviewed deviation explains.
 	Explained []conformance.Explained `json:"explained,omitempty"`
+	Reference *conformance.Reference  `json:"reference,omitempty"`
 	Adapted   []string                `json:"adapted,omitempty"`
 	Millis    int64                   `json:"millis"`
 	Curl      string                  `json:"curl,omitempty"`
@@ -68,38 +77,88 @@ type Exchange struct {
 	Pieces []wire.Piece `json:"pieces,omitempty"`
 }
 
-// New makes a report of results. changes gives the sentences of the changes by
-// their ids.
-func New(endpoint wire.Endpoint, started time.Time, known int, results []*conformance.Result, reds conformance.ExpectedReds, changes map[string]string) *Report {
+// Facts are what a report is made of.
+type Facts struct {
+	Host wire.Endpoint
+	// Reference is the address of the second daemon, empty without one.
+	Reference string
+	Started   time.Time
+	// All are the cases that the documents have, Results those that ran.
+	All     []*conformance.Case
+	Results []*conformance.Result
+	// Reds are nil without a list.
+	Reds    conformance.ExpectedReds
+	Changes []spec.Change
+}
+
+// New makes a report.
+func New(f Facts) *Report {
 	r := &Report{
-		Host: endpoint.Host, Started: started.UTC(), Seconds: time.Since(started).Seconds(),
-		Known: known, Chosen: len(results), Totals: map[string]map[conformance.Verdict]int{},
-		Coverage: Coverage{Operations: cover(results), Changes: coverChanges(results, changes)},
+		Host: f.Host.Host, Reference: f.Reference, Started: f.Started.UTC(), Seconds: time.Since(f.Started).Seconds(),
+		Known: len(f.All), Chosen: len(f.Results), Totals: map[string]map[conformance.Verdict]int{},
+		Coverage: Coverage{Operations: cover(f.Results), Changes: coverChanges(f.Results, sentences(f.Changes))},
+		Axis:     conformance.Axis(f.Results, changesOf(f.Changes)),
 	}
-	for _, result := range results {
+	ran := map[string]bool{}
+	for _, result := range f.Results {
+		ran[result.ID] = true
 		version := result.Document.Version
 		if r.Totals[version] == nil {
 			r.Totals[version] = map[conformance.Verdict]int{}
 		}
 		r.Totals[version][result.Verdict]++
-		r.Cases = append(r.Cases, newCase(endpoint, result, reds.Reason(result.ID)))
+		r.Cases = append(r.Cases, newCase(f.Host, result, f.Reds.Reason(result.ID)))
 	}
-	differences := reds.Compare(results)
-	if reds != nil {
-		differences = append(differences, conformance.ReviewedDeviations().Stale(results)...)
+	differences := f.Reds.Compare(f.Results)
+	if f.Reds != nil {
+		differences = append(differences, conformance.ReviewedDeviations().Stale(f.Results)...)
+		for _, step := range r.Axis {
+			if len(step.Changes) == 0 {
+				differences = append(differences, conformance.Disagreement{
+					Case: step.Requirement, Text: fmt.Sprintf("its answers differ between %s and %s, which no documented change explains", step.From, step.To),
+				})
+			}
+		}
 	}
 	for _, difference := range differences {
 		r.Disagreements = append(r.Disagreements, difference.Case+": "+difference.Text)
 	}
+	leftOut := slices.ContainsFunc(f.All, func(c *conformance.Case) bool { return c.Level == conformance.Must && !ran[c.ID] })
 	switch {
 	case len(r.Disagreements) > 0:
 		r.Result = "fail"
-	case r.Chosen < r.Known:
+	case leftOut:
 		r.Result = "partial"
 	default:
 		r.Result = "pass"
 	}
 	return r
+}
+
+// sentences gives the words of every documented change by its id.
+func sentences(changes []spec.Change) map[string]string {
+	words := map[string]string{}
+	for _, change := range changes {
+		for _, id := range change.IDs {
+			if !strings.Contains(words[id], change.Description) {
+				words[id] = strings.TrimSpace(words[id] + " " + change.Description)
+			}
+		}
+	}
+	return words
+}
+
+// changesOf finds the changes of an operation in a version.
+func changesOf(changes []spec.Change) func(operation, version string) []string {
+	return func(operation, version string) []string {
+		var words []string
+		for _, change := range changes {
+			if change.Version == version && slices.Contains(change.Operations, operation) {
+				words = append(words, change.Description)
+			}
+		}
+		return words
+	}
 }
 
 func newCase(endpoint wire.Endpoint, result *conformance.Result, expected string) Case {
@@ -108,7 +167,7 @@ func newCase(endpoint wire.Endpoint, result *conformance.Result, expected string
 		Method: result.Operation.Method, Path: result.Operation.Path,
 		Tag: result.Operation.Tag(), Name: result.Name, Labels: result.Labels, Level: result.Level,
 		Requirement: result.Requirement, Source: result.Source,
-		Verdict: result.Verdict, Reason: result.Reason, Findings: result.Findings, Explained: result.Explained, Adapted: result.Adapted,
+		Verdict: result.Verdict, Reason: result.Reason, Findings: result.Findings, Explained: result.Explained, Reference: result.Reference, Adapted: result.Adapted,
 		Millis: result.Duration.Milliseconds(),
 	}
 	if result.Example != nil {

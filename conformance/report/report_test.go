@@ -11,6 +11,7 @@ import (
 	"github.com/seed-50ced230/berth/conformance"
 	"github.com/seed-50ced230/berth/conformance/document"
 	"github.com/seed-50ced230/berth/conformance/wire"
+	"github.com/seed-50ced230/berth/spec"
 )
 
 // sample has one case of every verdict, the failed one listed as expected.
@@ -34,7 +35,14 @@ func sample(t *testing.T) *Report {
 		})
 	}
 	reds := conformance.ExpectedReds{{Case: "v1.23/ImageTag/fail", Reason: "later"}}
-	return New(endpoint, time.Now(), 7, results, reds, map[string]string{"v1.23-01": "A state is shown."})
+	all := []*conformance.Case{{ID: "v1.23/ImageTag/left-out", Level: conformance.Must}, {ID: "v1.23/ImageTag/other", Level: conformance.Should}}
+	for _, result := range results {
+		all = append(all, result.Case)
+	}
+	return New(Facts{
+		Host: endpoint, Started: time.Now(), All: all, Results: results, Reds: reds,
+		Changes: []spec.Change{{Version: "1.23", IDs: []string{"v1.23-01"}, Description: "A state is shown.", Operations: []string{"ImageTag"}}},
+	})
 }
 
 func TestResult(t *testing.T) {
@@ -45,6 +53,28 @@ func TestResult(t *testing.T) {
 	// The listed failure and the pass are in agreement with the list.
 	if len(r.Disagreements) != 3 {
 		t.Errorf("disagreements: %q", r.Disagreements)
+	}
+}
+
+// A case that MUST pass and was left out makes a result partial; one that only
+// SHOULD does not.
+func TestPartial(t *testing.T) {
+	must, should := &conformance.Case{ID: "a", Level: conformance.Must}, &conformance.Case{ID: "b", Level: conformance.Should}
+	passed := func(c *conformance.Case) *conformance.Result {
+		c.Document, c.Operation = &document.Document{Version: "1.23"}, &document.Operation{ID: "SystemPing"}
+		return &conformance.Result{Case: c, Verdict: conformance.Pass}
+	}
+	for _, test := range []struct {
+		results []*conformance.Result
+		want    string
+	}{
+		{[]*conformance.Result{passed(must)}, "pass"},
+		{[]*conformance.Result{passed(should)}, "partial"},
+		{[]*conformance.Result{passed(must), passed(should)}, "pass"},
+	} {
+		if got := New(Facts{All: []*conformance.Case{must, should}, Results: test.results}).Result; got != test.want {
+			t.Errorf("%d results: %s, want %s", len(test.results), got, test.want)
+		}
 	}
 }
 
