@@ -108,10 +108,6 @@ func enclosed(own, other map[string][]string, at string) bool {
 	return at != "" && slices.ContainsFunc(other[""], func(kind string) bool { return strings.HasPrefix(kind, "empty") }) && len(own) > 0
 }
 
-// alike says whether two sets of kinds say the same of null and share a kind.
-func alike(a, b []string) bool {
-	if slices.Equal(a, []string{"null"}) != slices.Equal(b, []string{"null"}) {
-		return false
-	}
-	return shareKind(a, b)
-}
+// alike says whether two sets of kinds share one. Of a list both may hold null
+// and something else: which objects were there decides.
+func alike(a, b []string) bool { return shareKind(a, b) }

@@ -24,8 +24,12 @@ func parameterCases(doc *document.Document, operation *document.Operation) []*Ca
 				return
 			}
 		}
+		name := "query-" + strings.Join(names, "-")
+		if len(names) == 0 {
+			name = "header-credentials"
+		}
 		cases = append(cases, newCase(Case{
-			Name: "query-" + strings.Join(names, "-"), Document: doc, Operation: operation,
+			Name: name, Document: doc, Operation: operation,
 			Requirement: requirement, Source: "parameters of " + operation.ID, run: run,
 		}, "parameter"))
 	}
@@ -46,9 +50,17 @@ func parameterCases(doc *document.Document, operation *document.Operation) []*Ca
 		add("q leaves out what commands write.", runBuildQuiet, "q")
 		add("labels label the image.", runBuildLabels, "labels")
 		add("Limits and habits of build containers are taken.", runBuildOptions,
-			"rm", "forcerm", "nocache", "pull", "memory", "memswap", "cpushares", "cpusetcpus")
+			"rm", "forcerm", "nocache", "pull", "memory", "memswap", "cpushares", "cpusetcpus", "cpusetmems", "ulimits")
+		add("remote names a build file that the engine fetches.", runBuildRemote, "remote")
+		add("X-Registry-Config opens the registry of the image that a build begins with.", runBuildConfig)
 	case "ImageCreate":
 		add("An archive in the body becomes an image with a name, a tag and a comment.", runImport, "fromSrc", "repo", "tag", "message")
+		add("changes are applied to an imported image.", runImportChanges, "fromSrc", "changes")
+		add("X-Registry-Auth opens a registry that asks who comes.", runPullAuth)
+	case "ImageSearch":
+		add("X-Registry-Auth may go along with a search.", runSearchAuth)
+	case "ContainerStart":
+		add("detachKeys is taken.", runStartDetachKeys, "detachKeys")
 	case "ImagePush":
 		add("tag chooses what is pushed.", runPushTag, "tag")
 	case "ImageDelete":
@@ -197,7 +209,7 @@ func runBuildOptions(r *Run) {
 	before := len(r.listed(query("all", "1")))
 	r.build("RUN true\n", url.Values{
 		"rm": {"1"}, "forcerm": {"1"}, "nocache": {"1"}, "pull": {"0"}, "memory": {"67108864"}, "memswap": {"134217728"},
-		"cpushares": {"512"}, "cpusetcpus": {"0"},
+		"cpushares": {"512"}, "cpusetcpus": {"0"}, "cpusetmems": {"0"}, "ulimits": {`[{"Name":"nofile","Soft":1024,"Hard":2048}]`},
 	})
 	if after := len(r.listed(query("all", "1"))); after != before {
 		r.finding("effect", "", "%d containers before the build, %d after it", before, after)

@@ -68,7 +68,12 @@ func provocations(operation string) []provocation {
 	case "ContainerResize":
 		return []provocation{{"not-running", http.StatusConflict, "Resizing the terminal of a container that does not run is refused with 409.", onContainer((*Run).containerExited, "/resize", url.Values{"h": {"40"}, "w": {"80"}})}}
 	case "ContainerTop":
-		return []provocation{{"not-running", http.StatusConflict, "A container that does not run has no processes to list: 409.", reading((*Run).containerExited, "/top", nil)}}
+		return []provocation{
+			{"not-running", http.StatusConflict, "A container that does not run has no processes to list: 409.", reading((*Run).containerExited, "/top", nil)},
+			{"bad-arguments", http.StatusBadRequest, "Arguments that ps does not understand are refused with 400.", reading((*Run).containerRunning, "/top", query("ps_args", "--no-such-option"))},
+		}
+	case "ContainerRestart":
+		return []provocation{{"paused", http.StatusConflict, "Restarting a paused container is refused with 409.", onContainer((*Run).containerPaused, "/restart", nil)}}
 	case "ContainerLogs":
 		return []provocation{{"no-output-chosen", http.StatusBadRequest, "A request that chooses neither stdout nor stderr is refused with 400.", reading((*Run).containerExited, "/logs", nil)}}
 	case "ContainerArchive":
@@ -124,7 +129,12 @@ func provocations(operation string) []provocation {
 func otherProvocations(operation string) []provocation {
 	switch operation {
 	case "ImageTag":
-		return []provocation{{"bad-name", http.StatusBadRequest, "A repository name with capital letters is refused with 400.", func(r *Run) func() *wire.Response {
+		return []provocation{{"name-taken", http.StatusConflict, "A name that another image has is not moved without force: 409.", func(r *Run) func() *wire.Response {
+			r.imageLoaded()
+			taken := r.values["image"]
+			r.imageLoaded()
+			return r.posting("/images/"+r.values["image"]+"/tag", query("repo", taken), nil)
+		}}, {"bad-name", http.StatusBadRequest, "A repository name with capital letters is refused with 400.", func(r *Run) func() *wire.Response {
 			r.imageLoaded()
 			return r.posting("/images/"+r.values["image"]+"/tag", query("repo", "BAD/NAME"), nil)
 		}}}
@@ -143,6 +153,10 @@ func otherProvocations(operation string) []provocation {
 			}},
 			{"no-source", http.StatusBadRequest, "A request with neither fromImage nor fromSrc is refused with 400.", func(r *Run) func() *wire.Response {
 				return r.posting("/images/create", nil, nil)
+			}},
+			{"no-such-repository", http.StatusNotFound, "A repository that the registry does not have is answered with 404.", func(r *Run) func() *wire.Response {
+				r.registryStarted()
+				return r.posting("/images/create", url.Values{"fromImage": {r.values["registry"] + "/none"}, "tag": {"latest"}}, nil)
 			}},
 		}
 	case "ImageDelete":
@@ -182,6 +196,9 @@ func otherProvocations(operation string) []provocation {
 			{"no-such-driver", http.StatusNotFound, "A network driver that does not exist is answered with 404.", func(r *Run) func() *wire.Response {
 				return r.posting("/networks/create", nil, map[string]any{"Name": r.fresh(), "Driver": "no-such-driver"})
 			}},
+			{"predefined", http.StatusForbidden, "The name of one of the engine's own networks is refused with 403.", func(r *Run) func() *wire.Response {
+				return r.posting("/networks/create", nil, map[string]any{"Name": "host"})
+			}},
 			{"name-taken", http.StatusConflict, "With CheckDuplicate a name that another network has is refused with 409.", func(r *Run) func() *wire.Response {
 				r.networkCreated()
 				return r.posting("/networks/create", nil, map[string]any{"Name": r.values["name"], "CheckDuplicate": true})
@@ -197,6 +214,14 @@ func otherProvocations(operation string) []provocation {
 			}}}
 		}
 		action := map[string]string{"NetworkConnect": "/connect", "NetworkDisconnect": "/disconnect"}[operation]
+		already = append(already, provocation{"host", http.StatusForbidden, "The host's network is chosen at creation, for good: 403.", func(r *Run) func() *wire.Response {
+			settings := map[string]any{}
+			if operation == "NetworkDisconnect" {
+				settings["NetworkMode"] = "host"
+			}
+			r.startPatient(r.create(map[string]any{"HostConfig": settings}))
+			return r.posting("/networks/host"+action, nil, map[string]any{"Container": r.values["container"]})
+		}})
 		return append(already, provocation{"no-such-container", http.StatusNotFound, "A container that does not exist is answered with 404.", func(r *Run) func() *wire.Response {
 			r.networkCreated()
 			return r.posting("/networks/"+r.values["network"]+action, nil, map[string]any{"Container": r.fresh()})

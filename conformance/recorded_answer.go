@@ -302,6 +302,7 @@ func (r *Run) compareOneOfMany(recorded recording, stream *wire.Stream) {
 		return
 	}
 	r.recordedShape(recorded.Shape, first, r.answerSchema(stream.Status))
+	r.noteLine(first)
 	if err := decoder.Decode(new(any)); err == nil {
 		r.finding("stream", "", "goes on, the engine ended it after one sample")
 	}

@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -251,6 +253,28 @@ func (r *Run) compareLine(value any) {
 	declared, ok := r.Operation.Response(http.StatusOK)
 	if ok && declared.Schema != nil {
 		r.compareSchema(declared.Schema, value)
+	}
+	r.noteLine(value)
+}
+
+// noteLine adds one object of a stream to the shape of the answer that the
+// stream is.
+func (r *Run) noteLine(value any) {
+	if len(r.answers) == 0 {
+		return
+	}
+	last := &r.answers[len(r.answers)-1]
+	shape := map[string]map[string]bool{}
+	for at, kinds := range last.Shape {
+		shape[at] = map[string]bool{}
+		for _, kind := range kinds {
+			shape[at][kind] = true
+		}
+	}
+	shapeOf([]any{value}, "", shape)
+	last.Shape = map[string][]string{}
+	for at, kinds := range shape {
+		last.Shape[at] = slices.Sorted(maps.Keys(kinds))
 	}
 }
 

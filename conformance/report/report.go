@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/seed-50ced230/berth/conformance"
+	"github.com/seed-50ced230/berth/conformance/document"
 	"github.com/seed-50ced230/berth/conformance/wire"
 	"github.com/seed-50ced230/berth/spec"
 )
@@ -36,6 +37,11 @@ type Report struct {
 	// Axis sets requirements beside themselves over the versions: where their
 	// answers differ, with the documented changes that say so.
 	Axis []conformance.Step `json:"axis"`
+	// Uncovered are the parts of the documents that no case covers; only a run
+	// that left nothing out knows them.
+	Uncovered []string `json:"uncovered,omitempty"`
+	// Gaps are the reasons why.
+	Gaps conformance.Gaps `json:"gaps,omitempty"`
 	// Reference is the second daemon's address, empty without one.
 	Reference string `json:"reference,omitempty"`
 }
@@ -86,6 +92,9 @@ type Facts struct {
 	// All are the cases that the documents have, Results those that ran.
 	All     []*conformance.Case
 	Results []*conformance.Result
+	// Documents and Gaps are for the coverage of a whole run.
+	Documents []*document.Document
+	Gaps      conformance.Gaps
 	// Reds are nil without a list.
 	Reds    conformance.ExpectedReds
 	Changes []spec.Change
@@ -119,6 +128,10 @@ func New(f Facts) *Report {
 				})
 			}
 		}
+	}
+	if f.Reds != nil && len(f.Results) == len(f.All) {
+		r.Uncovered, r.Gaps = conformance.Uncovered(f.Documents, f.Results), f.Gaps
+		differences = append(differences, f.Gaps.Compare(r.Uncovered)...)
 	}
 	for _, difference := range differences {
 		r.Disagreements = append(r.Disagreements, difference.Case+": "+difference.Text)

@@ -42,6 +42,18 @@ type Piece struct {
 	Bytes int `json:"bytes"`
 }
 
+// NewExchange makes an exchange of a request that was not sent yet.
+func NewExchange(method, target string, header http.Header, body []byte) *Exchange {
+	return &Exchange{Method: method, Target: target, Started: time.Now(), header: header, body: body}
+}
+
+// RequestHeader is what the client sent, without the headers that are made up
+// for every request. It must not be changed.
+func (e *Exchange) RequestHeader() http.Header { return e.header }
+
+// RequestBody is the request's body. It must not be changed.
+func (e *Exchange) RequestBody() []byte { return e.body }
+
 // Pieces returns what was sent and received so far.
 func (e *Exchange) Pieces() []Piece {
 	e.mu.Lock()

@@ -201,11 +201,11 @@ func connectable(r *container.Record, name string) error {
 	mode, _ := networkMode(r)
 	switch {
 	case mode == network.ModeContainer || mode == network.ModeHost:
-		return fault.Conflict("container sharing network namespace with another container or host cannot be connected to any other network")
+		return fault.Forbidden("container sharing network namespace with another container or host cannot be connected to any other network")
 	case mode == network.ModeNone:
 		return fault.Conflict("container cannot be connected to multiple networks with one of the networks in private (none) mode")
 	case name == network.NameHost || name == network.NameNone:
-		return fault.Conflict("container cannot be disconnected from or connected to the network %s", name)
+		return fault.Forbidden("container cannot be disconnected from or connected to the network %s", name)
 	}
 	return nil
 }

@@ -124,6 +124,9 @@ func (e *Engine) ContainerRestart(ctx context.Context, p *hub.ContainerRestartPa
 		return err
 	}
 	defer unlock()
+	if c.Record().State.Status == container.Paused {
+		return fault.Conflict("Cannot restart container %s: Container %s is paused. Unpause the container before stopping", p.Name, c.ID)
+	}
 	if c.Record().State.Active() {
 		if err := e.stop(ctx, c, timeout(p.T)); err != nil {
 			return err
