@@ -85,6 +85,10 @@ conformance: build ## replay every documented example against a fresh berthd
 	@mkdir -p reports
 	@conformance/run-berthd.sh $(CONFORMANCEFLAGS)
 
+.PHONY: conformance-self
+conformance-self: build ## prove the suite: over a hundred wrong behaviours, each must be noticed
+	@conformance/run-berthd.sh --self-test
+
 .PHONY: conformance-peers
 conformance-peers: build ## run the suite against Docker Engine and Podman, as they are
 	@tools/setup peers

@@ -23,7 +23,7 @@ func containerAnswers() []Mutation {
 	const (
 		list    = `^GET /v[^/]+/containers/json`
 		inspect = `^GET /v[^/]+/containers/[^/]+/json`
-		create  = `^POST /v[^/]+/containers/create`
+		create  = `^POST /v[^/]+/containers/create$` // without a name: the case itself, not its fixtures
 		top     = `^GET /v[^/]+/containers/[^/]+/top`
 	)
 	return []Mutation{
