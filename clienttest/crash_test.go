@@ -51,12 +51,18 @@ func startOwn(t *testing.T, bridge, cidr string, wrap ...string) *ownEngine {
 	if err := loadBusybox(e.Host()); err != nil {
 		t.Fatal(err)
 	}
-	// What is made once and kept, such as the first container's cache, is no leak.
-	cli := newDocker(t, e.Host(), "1.23")
+	e.warm()
+	return e
+}
+
+// warm has the engine make what it makes once and keeps, such as the first
+// container's cache: that is no leak.
+func (e *ownEngine) warm() {
+	e.t.Helper()
+	cli := newDocker(e.t, e.Host(), "1.23")
 	cli.run("run", "-d", "--name", "first", "-p", "8080", "-v", "/anonymous", "busybox", "sleep", "1000")
 	cli.run("exec", "first", "true")
 	cli.run("rm", "-f", "-v", "first")
-	return e
 }
 
 // comesBack starts the engine again after it was killed.
