@@ -67,7 +67,7 @@ func ChangeRows() []ChangeRow {
 		row("v1.22-06", "SystemVersion/version"),
 		without("v1.22-07", "needs a registry with tokens of its own; a request with one looks the same as without"),
 		row("v1.22-08", "ContainerCreate/kernel-memory-minimum"),
-		without("v1.22-09", "clients that go away in the middle of a transfer have no case yet"),
+		row("v1.22-09", "ImageCreate/clients-leave", "ImagePush/clients-leave"),
 		row("v1.22-10", "ContainerCreate/field-HostConfig.BlkioDeviceReadBps", "ContainerCreate/field-HostConfig.BlkioDeviceWriteBps", "ContainerCreate/field-HostConfig.BlkioDeviceReadIOps", "ContainerCreate/field-HostConfig.BlkioDeviceWriteIOps"),
 		row("v1.22-11", "NetworkList/filters", "NetworkList/list-custom"),
 		row("v1.22-12", "ContainerCreate/static-address"),

@@ -7,28 +7,101 @@ import (
 	"time"
 
 	"github.com/seed-50ced230/berth/conformance/document"
+	"github.com/seed-50ced230/berth/conformance/image"
 	"github.com/seed-50ced230/berth/conformance/wire"
 )
 
 // leaveCases have clients go away in the middle of a stream: what the daemon
 // kept for them must be gone soon, as /info counts it.
 func leaveCases(doc *document.Document, operation *document.Operation) []*Case {
-	var query url.Values
-	switch operation.ID {
-	case "ContainerLogs":
-		query = url.Values{"follow": {"1"}, "stdout": {"1"}}
-	case "ContainerAttach":
-		query = url.Values{"stream": {"1"}, "stdout": {"1"}, "stdin": {"1"}}
-	case "ContainerStats", "SystemEvents", "ContainerWait":
-	default:
+	prepare := leaving(doc, operation)
+	if prepare == nil {
 		return nil
 	}
 	return []*Case{newCase(Case{
 		Name: "clients-leave", Document: doc, Operation: operation, Level: Should,
 		Requirement: "Clients that go away in the middle leave no open file and no goroutine behind.",
 		Source:      "NFd and NGoroutines of GET /info", Labels: []string{"stream"},
-		run: func(r *Run) { runLeave(r, query) },
+		run: func(r *Run) { runLeave(r, prepare(r)) },
 	}, "own")}
+}
+
+// leaving builds what an operation needs and returns what makes its requests,
+// one for each client; nil for an operation that has no middle.
+func leaving(doc *document.Document, operation *document.Operation) func(*Run) func() wire.Request {
+	same := func(build func(*Run) wire.Request) func(*Run) func() wire.Request {
+		return func(r *Run) func() wire.Request {
+			req := build(r)
+			return func() wire.Request { return req }
+		}
+	}
+	onTicking := func(query url.Values) func(*Run) func() wire.Request {
+		return same(func(r *Run) wire.Request {
+			r.containerTicking()
+			return r.request(operation.Method, r.containerPath(operation.Path[len("/containers/{name}"):]), query, nil)
+		})
+	}
+	switch operation.ID {
+	case "ContainerLogs":
+		return onTicking(url.Values{"follow": {"1"}, "stdout": {"1"}})
+	case "ContainerAttach":
+		return onTicking(url.Values{"stream": {"1"}, "stdout": {"1"}, "stdin": {"1"}})
+	case "ContainerStats", "ContainerWait", "ContainerExport":
+		return onTicking(nil)
+	case "ContainerArchive":
+		return onTicking(query("path", "/"))
+	case "SystemEvents":
+		return same(func(r *Run) wire.Request { return r.request(operation.Method, operation.Path, nil, nil) })
+	case "ContainerAttachWebsocket":
+		return same(func(r *Run) wire.Request {
+			r.containerTicking()
+			req := r.minimal(r.values["container"])
+			req.Target = r.target(r.containerPath("/attach/ws"), url.Values{"stream": {"1"}, "stdout": {"1"}})
+			return req
+		})
+	case "ExecStart":
+		return func(r *Run) func() wire.Request {
+			r.containerTicking()
+			return func() wire.Request {
+				id := r.execCreate(map[string]any{"Cmd": shell("for i in 1 2 3 4 5 6 7 8 9 10; do echo tick; sleep 0.1; done"), "AttachStdin": false})
+				return r.request(http.MethodPost, "/exec/"+id+"/start", nil, map[string]any{"Detach": false, "Tty": false})
+			}
+		}
+	case "ImageGet":
+		return same(func(r *Run) wire.Request { return r.request(http.MethodGet, "/images/"+r.baseImage()+"/get", nil, nil) })
+	case "ImageBuild":
+		return same(func(r *Run) wire.Request {
+			archive, err := image.Tar(image.File{Name: "Dockerfile", Content: []byte("FROM " + r.baseImage() + "\nRUN sleep 100\n")})
+			if err != nil {
+				r.broken("%v", err)
+			}
+			return wire.Request{
+				Method: http.MethodPost, Target: r.target("/build", url.Values{"rm": {"1"}, "forcerm": {"1"}, "nocache": {"1"}}),
+				Body: archive, Header: http.Header{"Content-Type": {"application/x-tar"}},
+			}
+		})
+	}
+	if CompareVersions(doc.Version, "1.22") < 0 {
+		return nil // a transfer is cancelled from 1.22 on (change v1.22-09)
+	}
+	switch operation.ID {
+	case "ImageCreate":
+		return same(func(r *Run) wire.Request {
+			r.registryStarted()
+			r.registry.Stall()
+			return r.request(http.MethodPost, "/images/create", url.Values{"fromImage": {r.values["registry"] + "/busybox"}, "tag": {"latest"}}, nil)
+		})
+	case "ImagePush":
+		return same(func(r *Run) wire.Request {
+			r.startRegistry("", "")
+			r.imageTaggedForRegistry()
+			r.registry.Stall()
+			req := r.request(http.MethodPost, "/images/"+r.values["image"]+"/push", query("tag", "latest"), nil)
+			req.Header.Set("X-Registry-Auth", "e30=")
+			return req
+		})
+	}
+	return nil
 }
 
 // census is what /info counts.
@@ -58,12 +131,7 @@ func (r *Run) settled() census {
 	return least
 }
 
-func runLeave(r *Run, query url.Values) {
-	path := r.Operation.Path
-	if r.Operation.PathParameter() != "" {
-		r.containerTicking()
-		path = r.containerPath(path[len("/containers/{name}"):])
-	}
+func runLeave(r *Run, next func() wire.Request) {
 	before := r.settled()
 	if before.NGoroutines == 0 {
 		r.block("the daemon does not count its files and goroutines")
@@ -71,7 +139,7 @@ func runLeave(r *Run, query url.Values) {
 	r.phase = request
 	const clients = 8
 	for range clients {
-		r.comeAndGo(r.request(r.Operation.Method, path, query, nil))
+		r.comeAndGo(next())
 	}
 	r.phase = check
 	// Two of each are room for what else goes on in a daemon; a leak has eight.

@@ -20,6 +20,18 @@ cleanup() {
 		kill "$daemon"
 		wait "$daemon" || true
 	fi
+	# A case that was cut short may have left a container: its processes, its
+	# monitor (which names the directory), its mounts.
+	local file pid mount
+	while read -r file; do
+		while read -r pid; do kill -9 "$pid" 2>/dev/null || true; done <"$file"
+	done < <(find /sys/fs/cgroup -path "*/berth-$net*/cgroup.procs" 2>/dev/null)
+	for file in /proc/[0-9]*/cmdline; do
+		pid=${file#/proc/} pid=${pid%/cmdline}
+		if [[ $pid != "$$" ]] && { tr '\0' ' ' <"$file"; } 2>/dev/null | grep -q "^berth-.* $dir/"; then kill "$pid" 2>/dev/null || true; fi
+	done
+	sleep 0.2
+	awk -v dir="$dir/" 'index($5, dir) == 1 { print $5 }' /proc/self/mountinfo | sort -r | while read -r mount; do umount "$mount" || true; done
 	ip netns delete "$net" 2>/dev/null || true
 	# The daemon keeps the parent of its containers' cgroups.
 	find /sys/fs/cgroup -depth -type d -path "*/berth-$net*" -exec rmdir {} + 2>/dev/null || true

@@ -5,6 +5,7 @@
 package registry
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -30,6 +31,7 @@ type Registry struct {
 	manifests map[string]map[string]stored // by repository, then by tag or digest
 	requests  []string
 	serial    int
+	stalled   bool
 }
 
 type stored struct {
@@ -55,6 +57,14 @@ func Start(username, password string) (*Registry, error) {
 
 // Close stops the registry and its connections.
 func (r *Registry) Close() error { return r.server.Close() }
+
+// Stall has every layer from now on come or go half and no further, until the
+// client leaves. Configurations still come whole.
+func (r *Registry) Stall() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stalled = true
+}
 
 // Add puts an image into a repository under a tag and returns the digest of its
 // manifest.
@@ -169,18 +179,34 @@ func (r *Registry) manifest(w http.ResponseWriter, request *http.Request, reposi
 func (r *Registry) blob(w http.ResponseWriter, request *http.Request, digest string) {
 	r.mu.Lock()
 	content, ok := r.blobs[digest]
+	stalled := r.stalled
 	r.mu.Unlock()
 	if !ok {
 		refuse(w, http.StatusNotFound, "BLOB_UNKNOWN", "blob unknown to registry")
 		return
 	}
 	w.Header().Set("Docker-Content-Digest", digest)
+	if stalled && request.Method == http.MethodGet && !bytes.HasPrefix(content, []byte("{")) {
+		w.Header().Set("Content-Length", fmt.Sprint(len(content)))
+		_, _ = w.Write(content[:len(content)/2])
+		_ = http.NewResponseController(w).Flush()
+		<-request.Context().Done()
+		return
+	}
 	serve(w, request, "application/octet-stream", content)
 }
 
 // upload is the three steps of a push: POST begins, PATCH appends, PUT ends and
 // names the digest. POST and PUT may bring the whole content as well.
 func (r *Registry) upload(w http.ResponseWriter, request *http.Request, repository, id string) {
+	r.mu.Lock()
+	stalled := r.stalled
+	r.mu.Unlock()
+	if stalled {
+		_, _ = io.CopyN(io.Discard, request.Body, 1<<10)
+		<-request.Context().Done()
+		return
+	}
 	content, err := io.ReadAll(request.Body)
 	if err != nil {
 		return
