@@ -70,8 +70,9 @@ func (r *Run) recordedStatus(recorded recording, status int, body []byte) {
 	r.finding("status", "", "is %d, was %d: %s", status, recorded.Status, excerpt(body))
 }
 
-// ownHeaders are those that every answer may have beside the recorded ones.
-var ownHeaders = []string{"Api-Version", "Ostype", "Date", "Connection", "Content-Length", "Transfer-Encoding"}
+// ownHeaders are those that every answer may have beside the recorded ones:
+// berth's own, the transport's, and one that later engines send everywhere.
+var ownHeaders = []string{"Api-Version", "Ostype", "Date", "Connection", "Content-Length", "Transfer-Encoding", "Docker-Experimental"}
 
 // recordedHeaders compares which headers there are, and the values of those that
 // clients look at.
