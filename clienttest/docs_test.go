@@ -102,8 +102,10 @@ func TestDocumentation(t *testing.T) {
 		chromedp.Click("#tryit button[type=submit]"))
 	b.until(`document.getElementById("outcome").textContent.includes(" bytes in ")`)
 	answer := b.see("#answer")
-	var version struct{ ApiVersion string }
-	if err := json.Unmarshal([]byte(answer), &version); err != nil || version.ApiVersion != "1.23" {
+	var version struct {
+		APIVersion string `json:"ApiVersion"`
+	}
+	if err := json.Unmarshal([]byte(answer), &version); err != nil || version.APIVersion != "1.23" {
 		t.Errorf("the engine's answer is shown as %q (%v)", answer, err)
 	}
 	b.do(chromedp.Navigate(docs+"/operations/ContainerList/index.html"), chromedp.SetValue(`input[name="engine"]`, api),

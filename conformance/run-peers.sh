@@ -3,7 +3,8 @@
 # (Debian's docker.io) and Podman, each with roots in a temporary directory and a
 # network namespace of its own, so that nothing of the machine is touched and
 # nothing stays. Needs root. Reports go to reports/conformance-docker and
-# reports/conformance-podman. Arguments go to bin/berth-conformance.
+# reports/conformance-podman. Arguments go to bin/berth-conformance. PEERS names
+# the engines, "docker podman" without it.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
@@ -62,26 +63,39 @@ ask() {
 	[[ $status -ne 2 ]]
 }
 
+docker() {
+	local net=bpd-$$
+	namespace "$net"
+	mkdir -p "$dir/docker"
+	echo '{}' >"$dir/docker/daemon.json"
+	nsenter --net="/run/netns/$net" dockerd --config-file "$dir/docker/daemon.json" --data-root "$dir/docker/data" \
+		--exec-root "$dir/docker/exec" --pidfile "$dir/docker/pid" --cgroup-parent "/berth-peer-$$" \
+		-H "unix://$dir/docker/sock" >"$dir/docker/log" 2>&1 &
+	pids+=($!)
+	await "$dir/docker/sock" $! "$dir/docker/log" && ask docker "$net" "$dir/docker/sock" "$@"
+}
+
+podman() {
+	local net=bpp-$$
+	namespace "$net"
+	mkdir -p "$dir/podman"
+	# Its own default limits need a capability that a restricted machine lacks.
+	# And its networks would be files in /etc.
+	mkdir -p "$dir/podman/networks"
+	printf '[containers]\ndefault_ulimits = ["nofile=%s:%s", "nproc=%s:%s"]\n[network]\nnetwork_config_dir = "%s"\n' \
+		"$(ulimit -Sn)" "$(ulimit -Hn)" "$(ulimit -Su)" "$(ulimit -Hu)" "$dir/podman/networks" >"$dir/podman/containers.conf"
+	CONTAINERS_CONF="$dir/podman/containers.conf" nsenter --net="/run/netns/$net" /usr/bin/podman --root "$dir/podman/data" \
+		--runroot "$dir/podman/run" --cgroup-manager cgroupfs system service --time=0 "unix://$dir/podman/sock" >"$dir/podman/log" 2>&1 &
+	pids+=($!)
+	await "$dir/podman/sock" $! "$dir/podman/log" && ask podman "$net" "$dir/podman/sock" "$@"
+}
+
 failed=0
-
-net=bpd-$$
-namespace "$net"
-mkdir -p "$dir/docker"
-echo '{}' >"$dir/docker/daemon.json"
-nsenter --net="/run/netns/$net" dockerd --config-file "$dir/docker/daemon.json" --data-root "$dir/docker/data" \
-	--exec-root "$dir/docker/exec" --pidfile "$dir/docker/pid" --cgroup-parent "/berth-peer-$$" \
-	-H "unix://$dir/docker/sock" >"$dir/docker/log" 2>&1 &
-pids+=($!)
-await "$dir/docker/sock" $! "$dir/docker/log" && ask docker "$net" "$dir/docker/sock" "$@" || failed=1
-stop
-
-net=bpp-$$
-namespace "$net"
-mkdir -p "$dir/podman"
-nsenter --net="/run/netns/$net" podman --root "$dir/podman/data" --runroot "$dir/podman/run" --cgroup-manager cgroupfs \
-	system service --time=0 "unix://$dir/podman/sock" >"$dir/podman/log" 2>&1 &
-pids+=($!)
-await "$dir/podman/sock" $! "$dir/podman/log" && ask podman "$net" "$dir/podman/sock" "$@" || failed=1
-stop
-
+for peer in ${PEERS:-docker podman}; do
+	case $peer in
+	docker | podman) "$peer" "$@" || failed=1 ;;
+	*) echo "unknown peer '$peer': use docker or podman" >&2 && failed=1 ;;
+	esac
+	stop
+done
 exit "$failed"

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"encoding/json"
-	"errors"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -173,7 +172,7 @@ func (e *Engine) logSpec(r *container.Record) (runtime.Log, error) {
 				return runtime.Log{}, fault.Internal("record labels in the log: %w", err)
 			}
 			if len(text) > logAttrsMax {
-				return runtime.Log{}, errors.New("Failed to initialize logging driver: the labels and variables of the log options labels and env are longer than 100 KB")
+				return runtime.Log{}, fault.Internal("Failed to initialize logging driver: the labels and variables of the log options labels and env are longer than 100 KB")
 			}
 			spec.Attrs = string(text)
 		}
