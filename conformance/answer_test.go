@@ -48,9 +48,11 @@ func TestAxis(t *testing.T) {
 	operation := &document.Operation{ID: "SystemInfo"}
 	result := func(version, body string) *Result {
 		c := newCase(Case{Name: "info", Document: &document.Document{Version: version}, Operation: operation}, "own")
-		return &Result{Case: c, Answers: []Answer{jsonAnswer(200, body)}}
+		return &Result{Case: c, Verdict: Pass, Answers: []Answer{jsonAnswer(200, body)}}
 	}
-	steps := Axis([]*Result{result("1.23", `{"A":1,"B":1,"C":1}`), result("1.21", `{"A":1}`), result("1.22", `{"A":1,"B":1}`), result("1.20", `{"A":2}`)},
+	refused := result("1.19", `{}`)
+	refused.Verdict = Unsupported
+	steps := Axis([]*Result{result("1.23", `{"A":1,"B":1,"C":1}`), result("1.21", `{"A":1}`), result("1.22", `{"A":1,"B":1}`), result("1.20", `{"A":2}`), refused},
 		func(operation, version string) []string {
 			if operation == "SystemInfo" && version == "1.22" {
 				return []string{"B came."}

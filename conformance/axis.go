@@ -24,8 +24,8 @@ func Axis(results []*Result, changes func(operation, version string) []string) [
 	byRequirement := map[string][]*Result{}
 	var order []string
 	for _, result := range results {
-		if len(result.Answers) == 0 {
-			continue
+		if len(result.Answers) == 0 || result.Verdict != Pass && result.Verdict != Fail {
+			continue // a refusal to do it at all says nothing of the version
 		}
 		requirement := result.Operation.ID + "/" + result.Name
 		if byRequirement[requirement] == nil {

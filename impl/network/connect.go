@@ -171,6 +171,7 @@ func (m *Manager) unuse(n *network) {
 // rest gives an endpoint's address back when its interface is gone.
 func (m *Manager) rest(s *Sandbox, e Endpoint, n *network) {
 	ports := s.udpPorts()
+	n.pool.Rest(e.IPv4.Addr())
 	m.reap.add(e.HostInterface, func() {
 		if len(ports) > 0 {
 			m.endFlows(s.ContainerID, e.IPv4.Addr())

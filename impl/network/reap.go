@@ -37,6 +37,9 @@ const (
 	// A process that holds the namespace (a container that joined it) is the
 	// usual reason.
 	reapPatience = time.Second
+	// restPatience is how long somebody who asks for a resting address by value
+	// waits for it: what the kernel has, and the deletion after that.
+	restPatience = 2 * reapPatience
 	reapFirst    = 4 * time.Millisecond
 	reapMost     = 64 * time.Millisecond
 )

@@ -153,7 +153,7 @@ func (m *Manager) place(n *network, w EndpointSpec, name string) (Endpoint, erro
 		if c := n.def.IPAM.Config; len(c) > 0 && c[0].Chosen {
 			return Endpoint{}, fault.Invalid("user specified IP address is supported only when connecting to networks with user configured subnets")
 		}
-		err = n.pool.TakeAddr(addr)
+		err = n.pool.AwaitAddr(addr, restPatience)
 	} else {
 		addr, err = n.pool.Take()
 	}

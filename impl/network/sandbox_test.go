@@ -69,6 +69,21 @@ func TestAddresses(t *testing.T) {
 }
 
 // TestModes looks at what a namespace of each mode contains.
+// A container gets the fixed address of one that has just ended, although the
+// kernel still has that one's interface.
+func TestFixedAddressAtOnce(t *testing.T) {
+	e := newEnv(t)
+	e.create(CreateSpec{Name: "fixed", IPAM: pool("10.67.0.0/24")})
+	for i := range 10 {
+		id := fmt.Sprint("c", i)
+		s := e.start(SandboxSpec{ContainerID: id, Endpoints: []EndpointSpec{{Network: "fixed", IPv4: mustAddr("10.67.0.10")}}})
+		if got := s.Endpoints[0].IPv4.String(); got != "10.67.0.10/24" {
+			t.Errorf("run %d has %s", i, got)
+		}
+		e.release(id)
+	}
+}
+
 func TestModes(t *testing.T) {
 	e := newEnv(t, func(o *Options) { o.MTU = 1400 })
 	bridged := e.start(SandboxSpec{ContainerID: "bridged"})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"sync"
+	"time"
 
 	"github.com/seed-50ced230/berth/impl/fault"
 )
@@ -16,9 +17,10 @@ type Pool struct {
 	subnet netip.Prefix
 	span   netip.Prefix // where addresses without a wish come from
 
-	mu   sync.Mutex
-	used map[netip.Addr]struct{}
-	low  netip.Addr // every address of span below it is used
+	mu      sync.Mutex
+	used    map[netip.Addr]struct{}
+	resting map[netip.Addr]chan struct{} // of used; closed when given back
+	low     netip.Addr                   // every address of span below it is used
 }
 
 // NewPool makes a pool of subnet. Addresses that are not asked for by value
@@ -35,7 +37,7 @@ func NewPool(subnet, span netip.Prefix) (*Pool, error) {
 	if span.Bits() < subnet.Bits() || !subnet.Contains(span.Addr()) {
 		return nil, fault.Invalid("address range %s is not in subnet %s", span, subnet)
 	}
-	p := &Pool{subnet: subnet, span: span, used: make(map[netip.Addr]struct{}), low: span.Addr()}
+	p := &Pool{subnet: subnet, span: span, used: make(map[netip.Addr]struct{}), resting: make(map[netip.Addr]chan struct{}), low: span.Addr()}
 	p.used[subnet.Addr()] = struct{}{}
 	if subnet.Addr().Is4() && subnet.Bits() < 31 {
 		p.used[Last(subnet)] = struct{}{}
@@ -63,17 +65,51 @@ func (p *Pool) Take() (netip.Addr, error) {
 
 // TakeAddr takes one address: class Conflict if it is taken, InvalidArgument
 // if it is not of the subnet.
-func (p *Pool) TakeAddr(a netip.Addr) error {
+func (p *Pool) TakeAddr(a netip.Addr) error { return p.AwaitAddr(a, 0) }
+
+// AwaitAddr is TakeAddr, but one that rests is waited for, at most for patience.
+func (p *Pool) AwaitAddr(a netip.Addr, patience time.Duration) error {
 	if !p.subnet.Contains(a) {
 		return fault.Invalid("Invalid address %s: It does not belong to any of this network's subnets", a)
 	}
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	for {
+		rest, taken := p.tryAddr(a)
+		if !taken {
+			return nil
+		}
+		if rest == nil {
+			return fault.Conflict("Address already in use")
+		}
+		select {
+		case <-rest:
+		case <-timer.C:
+			return fault.Conflict("Address already in use")
+		}
+	}
+}
+
+// tryAddr takes an address that is free, or tells that it is taken and, if it
+// rests, what is closed at the end of that.
+func (p *Pool) tryAddr(a netip.Addr) (rest <-chan struct{}, taken bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if _, taken := p.used[a]; taken {
-		return fault.Conflict("Address already in use")
+		return p.resting[a], true
 	}
 	p.used[a] = struct{}{}
-	return nil
+	return nil, false
+}
+
+// Rest says that a taken address has no owner any more and will soon be given
+// back.
+func (p *Pool) Rest(a netip.Addr) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, taken := p.used[a]; taken && p.resting[a] == nil {
+		p.resting[a] = make(chan struct{})
+	}
 }
 
 // Give returns an address to the pool.
@@ -84,6 +120,10 @@ func (p *Pool) Give(a netip.Addr) {
 		return
 	}
 	delete(p.used, a)
+	if rest := p.resting[a]; rest != nil {
+		close(rest)
+		delete(p.resting, a)
+	}
 	if p.span.Contains(a) && a.Less(p.low) {
 		p.low = a
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/containerd/errdefs"
 )
@@ -123,5 +124,41 @@ func TestChoose(t *testing.T) {
 		} else if err != nil || got.String() != c.want {
 			t.Errorf("%s: %v %v", c.name, got, err)
 		}
+	}
+}
+
+// Who asks for a resting address by value gets it when it is given back, one of
+// many; who asks for one that does not rest is refused at once.
+func TestRestingAddress(t *testing.T) {
+	p, err := NewPool(netip.MustParsePrefix("10.0.0.0/24"), netip.Prefix{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := netip.MustParseAddr("10.0.0.10")
+	if err := p.TakeAddr(a); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.AwaitAddr(a, time.Hour); !errdefs.IsConflict(err) {
+		t.Errorf("an address that is in use: %v", err)
+	}
+	p.Rest(a)
+	if err := p.AwaitAddr(a, time.Millisecond); !errdefs.IsConflict(err) {
+		t.Errorf("an address that rests for longer: %v", err)
+	}
+	results := make(chan error)
+	for range 3 {
+		go func() { results <- p.AwaitAddr(a, time.Minute) }()
+	}
+	p.Give(a)
+	got := 0
+	for range 3 {
+		if err := <-results; err == nil {
+			got++
+		} else if !errdefs.IsConflict(err) {
+			t.Errorf("while others wait: %v", err)
+		}
+	}
+	if got != 1 {
+		t.Errorf("%d got the address", got)
 	}
 }
