@@ -8,6 +8,7 @@ import (
 	"go/types"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"golang.org/x/tools/go/packages"
 )
@@ -25,24 +26,29 @@ type operation struct {
 	partly  []string // file:line of calls of fault.Unimplemented on the way
 }
 
-// inspect type-checks the engine and compares its method set with the
-// interface's.
+// inspect type-checks the engine and what it drives, and compares the engine's
+// method set with the interface's.
 func inspect(root string) (map[string]operation, error) {
 	fset := token.NewFileSet()
 	loaded, err := packages.Load(&packages.Config{
 		Mode: packages.NeedName | packages.NeedTypes | packages.NeedTypesInfo | packages.NeedSyntax | packages.NeedImports | packages.NeedDeps | packages.NeedExportFile,
 		Dir:  root,
 		Fset: fset,
-	}, engine)
+	}, module+"/impl/...")
 	if err != nil {
 		return nil, err
 	}
-	if len(loaded) != 1 {
-		return nil, fmt.Errorf("%d packages %s", len(loaded), engine)
+	var pkg *packages.Package
+	for _, p := range loaded {
+		if len(p.Errors) > 0 {
+			return nil, fmt.Errorf("%s: %w", p.PkgPath, p.Errors[0])
+		}
+		if p.PkgPath == engine {
+			pkg = p
+		}
 	}
-	pkg := loaded[0]
-	if len(pkg.Errors) > 0 {
-		return nil, fmt.Errorf("%s: %w", engine, pkg.Errors[0])
+	if pkg == nil {
+		return nil, fmt.Errorf("there is no package %s", engine)
 	}
 	api, err := lookup(pkg, hub, "API")
 	if err != nil {
@@ -56,7 +62,7 @@ func inspect(root string) (map[string]operation, error) {
 	if self == nil {
 		return nil, errors.New("there is no type engine.Engine")
 	}
-	calls := callGraph(fset, root, pkg)
+	calls := callGraph(fset, root, loaded)
 	set := types.NewMethodSet(types.NewPointer(self.Type()))
 	status := map[string]operation{}
 	for i := range methods.NumMethods() {
@@ -87,54 +93,58 @@ func lookup(pkg *packages.Package, path, name string) (types.Object, error) {
 	return obj, nil
 }
 
-// graph says which functions of the engine's package each one names, and where
-// it makes a 501.
+// graph says which functions of the packages below impl/ each one names, and
+// where it makes a 501. What is called through an interface is not followed.
 type graph struct {
 	names   map[*types.Func][]*types.Func
 	refuses map[*types.Func][]string
 }
 
-func callGraph(fset *token.FileSet, root string, pkg *packages.Package) graph {
+func callGraph(fset *token.FileSet, root string, loaded []*packages.Package) graph {
 	g := graph{names: map[*types.Func][]*types.Func{}, refuses: map[*types.Func][]string{}}
 	base, err := filepath.Abs(root)
 	if err != nil {
 		base = root
 	}
-	for _, file := range pkg.Syntax {
-		for _, decl := range file.Decls {
-			fn, ok := decl.(*ast.FuncDecl)
-			if !ok {
-				continue
+	for _, pkg := range loaded {
+		for _, file := range pkg.Syntax {
+			for _, decl := range file.Decls {
+				if fn, ok := decl.(*ast.FuncDecl); ok {
+					g.add(fset, base, pkg, fn)
+				}
 			}
-			from, _ := pkg.TypesInfo.Defs[fn.Name].(*types.Func)
-			ast.Inspect(fn, func(n ast.Node) bool {
-				id, ok := n.(*ast.Ident)
-				if !ok {
-					return true
-				}
-				to, ok := pkg.TypesInfo.Uses[id].(*types.Func)
-				if !ok || to.Pkg() == nil {
-					return true
-				}
-				switch {
-				case to.Pkg().Path() == fault && to.Name() == "Unimplemented":
-					at := fset.Position(id.Pos())
-					if short, err := filepath.Rel(base, at.Filename); err == nil {
-						at.Filename = short
-					}
-					g.refuses[from] = append(g.refuses[from], fmt.Sprintf("%s:%d", at.Filename, at.Line))
-				case to.Pkg() == pkg.Types:
-					g.names[from] = append(g.names[from], to)
-				}
-				return true
-			})
 		}
 	}
 	return g
 }
 
-// reach returns the places of 501s in a function and what it calls within the
-// package.
+// add notes what a function names.
+func (g graph) add(fset *token.FileSet, base string, pkg *packages.Package, fn *ast.FuncDecl) {
+	from, _ := pkg.TypesInfo.Defs[fn.Name].(*types.Func)
+	ast.Inspect(fn, func(n ast.Node) bool {
+		id, ok := n.(*ast.Ident)
+		if !ok {
+			return true
+		}
+		to, ok := pkg.TypesInfo.Uses[id].(*types.Func)
+		if !ok || to.Pkg() == nil {
+			return true
+		}
+		switch path := to.Pkg().Path(); {
+		case path == fault && to.Name() == "Unimplemented":
+			at := fset.Position(id.Pos())
+			if short, err := filepath.Rel(base, at.Filename); err == nil {
+				at.Filename = short
+			}
+			g.refuses[from] = append(g.refuses[from], fmt.Sprintf("%s:%d", at.Filename, at.Line))
+		case strings.HasPrefix(path, module+"/impl/"):
+			g.names[from] = append(g.names[from], to)
+		}
+		return true
+	})
+}
+
+// reach returns the places of 501s in a function and what it calls.
 func (g graph) reach(from *types.Func) []string {
 	var places []string
 	seen := map[*types.Func]bool{}
