@@ -196,6 +196,23 @@ func TestDocument(t *testing.T) {
 	}
 }
 
+// However a client writes a version, requests are counted under one name, and
+// what reaches no operation under none: a client cannot make up names without end.
+func TestObserve(t *testing.T) {
+	seen := make(chan api.Served, 1)
+	d := serve(t, &engine{}, api.Options{Observe: func(s api.Served) { seen <- s }})
+	for path, want := range map[string][2]string{
+		"/v1.18/_ping": {"SystemPing", "1.18"}, "/v1.018/_ping": {"SystemPing", "1.18"}, "/v1.18.0.0/_ping": {"SystemPing", "1.18"},
+		"/v1.12/_ping": {"SystemPing", "1.12"}, "/_ping": {"SystemPing", ""},
+		"/v1.99/_ping": {"", ""}, "/v1.11.7/_ping": {"", ""}, "/v1.18/nothing": {"", ""},
+	} {
+		d.do(t, "GET", path, "", "")
+		if got := <-seen; got.Operation != want[0] || got.Version != want[1] {
+			t.Errorf("%s is counted for %q at %q, wanted %q at %q", path, got.Operation, got.Version, want[0], want[1])
+		}
+	}
+}
+
 func TestErrors(t *testing.T) {
 	var failure error
 	d := serve(t, &engine{

@@ -22,8 +22,8 @@ type exchange struct {
 
 // Served tells of an answered request.
 type Served struct {
-	// Operation is the operationId, empty if no operation has the path; Version
-	// that of the path, empty without one or without an operation.
+	// Operation is the operationId, empty if no operation was reached; Version
+	// that of the path as "1.18", empty without one or without an operation.
 	Operation, Version string
 	// UserAgent is the request's header.
 	UserAgent string
@@ -78,7 +78,9 @@ func (e *Edge) log(x *exchange, a *answer, r *http.Request) {
 	if e.options.Observe != nil {
 		served := Served{Operation: x.operation, UserAgent: r.UserAgent(), Status: status, Duration: duration}
 		if x.operation != "" && x.version != "-" {
-			served.Version = x.version
+			if n, ok := parseNumber(x.version); ok {
+				served.Version = n.short()
+			}
 		}
 		e.options.Observe(served)
 	}

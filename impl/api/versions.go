@@ -2,6 +2,7 @@ package api
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,6 +31,17 @@ func parseNumber(s string) (n number, ok bool) {
 		n = append(n, i)
 	}
 	return n, true
+}
+
+// short is the number in its usual form, "1.18". Clients may write the same one
+// in any number of ways ("1.018", "1.18.0"), which must not tell them apart where
+// requests are counted.
+func (n number) short() string {
+	minor := 0
+	if len(n) > 1 {
+		minor = n[1]
+	}
+	return fmt.Sprintf("%d.%d", n[0], minor)
 }
 
 // compare orders versions; missing parts are zero.

@@ -8,6 +8,7 @@
 package docs
 
 import (
+	"bytes"
 	"embed"
 	"fmt"
 	"maps"
@@ -147,5 +148,5 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if strings.HasSuffix(name, ".yaml") {
 		h.Set("Content-Type", "application/yaml") // RFC 9512
 	}
-	http.ServeContent(w, r, name, time.Time{}, strings.NewReader(string(f.content)))
+	http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(f.content))
 }

@@ -12,6 +12,7 @@ import (
 	"reflect"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
 	"go.yaml.in/yaml/v3"
@@ -20,9 +21,13 @@ import (
 	"github.com/seed-50ced230/berth/spec"
 )
 
-func site(t *testing.T, options Options) *Site {
+// plain is the site without a report; it takes a while to make and nothing
+// changes it.
+var plain = sync.OnceValues(func() (*Site, error) { return New(Options{}) })
+
+func site(t *testing.T) *Site {
 	t.Helper()
-	s, err := New(options)
+	s, err := plain()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +59,7 @@ func links(t *testing.T, page []byte) (links []string, ids map[string]bool) {
 // leads to an operation of that version or, from a page about an operation, to
 // a notice that the version lacks it.
 func TestLinks(t *testing.T) {
-	s := site(t, Options{})
+	s := site(t)
 	count := 0
 	for _, name := range s.Names() {
 		if !strings.HasSuffix(name, ".html") {
@@ -86,7 +91,7 @@ func TestLinks(t *testing.T) {
 }
 
 func TestEveryOperationHasItsPageAndItsPlaceInTheReferences(t *testing.T) {
-	s := site(t, Options{})
+	s := site(t)
 	operations := 0
 	for _, version := range spec.Versions() {
 		raw, ok := strings.CutPrefix(string(s.files["v"+version+"/reference.js"].content), "window.reference = ")
@@ -131,7 +136,7 @@ func TestEveryOperationHasItsPageAndItsPlaceInTheReferences(t *testing.T) {
 }
 
 func TestBothFormsOfADocumentSayTheSame(t *testing.T) {
-	s := site(t, Options{})
+	s := site(t)
 	for _, version := range spec.Versions() {
 		var fromJSON, fromYAML any
 		if err := json.Unmarshal(s.files["v"+version+"/swagger.json"].content, &fromJSON); err != nil {
@@ -157,7 +162,7 @@ func TestBothFormsOfADocumentSayTheSame(t *testing.T) {
 
 // Every change of spec/changes.json stands on its version's page.
 func TestChanges(t *testing.T) {
-	s := site(t, Options{})
+	s := site(t)
 	changes, err := spec.Changes()
 	if err != nil {
 		t.Fatal(err)
@@ -257,7 +262,10 @@ func TestConformance(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := site(t, Options{Conformance: found})
+	s, err := New(Options{Conformance: found})
+	if err != nil {
+		t.Fatal(err)
+	}
 	page := string(s.files["operations/ContainerAttach/index.html"].content)
 	for _, want := range []string{"1 of 2 cases passed", "v1.23/ContainerAttach/b: fail"} {
 		if !strings.Contains(page, want) {
@@ -276,7 +284,7 @@ func TestConformance(t *testing.T) {
 
 // What is written and what is served is the same.
 func TestWriteAndServe(t *testing.T) {
-	s := site(t, Options{})
+	s := site(t)
 	dir := t.TempDir()
 	if err := s.Write(dir); err != nil {
 		t.Fatal(err)
@@ -340,7 +348,7 @@ func get(t *testing.T, server *httptest.Server, method, target string) (*http.Re
 // The viewer is the package's own but for one address, and nothing of the site
 // names another host that a browser would ask.
 func TestNothingIsAskedOfOtherHosts(t *testing.T) {
-	s := site(t, Options{})
+	s := site(t)
 	loads := regexp.MustCompile(`(?:src|href)\s*[=:]\s*["'](https?:)?//[^"']+["']`)
 	for _, name := range s.Names() {
 		if strings.HasSuffix(name, ".html") || strings.HasSuffix(name, ".css") || strings.HasSuffix(name, ".svg") {
@@ -355,7 +363,7 @@ func TestNothingIsAskedOfOtherHosts(t *testing.T) {
 }
 
 func ExampleSite_Names() {
-	s, err := New(Options{})
+	s, err := plain()
 	if err != nil {
 		fmt.Println(err)
 		return
