@@ -78,7 +78,7 @@ func (a Answer) Differences(other Answer) []Finding {
 	for _, at := range slices.Sorted(maps.Keys(a.Shape)) {
 		if _, both := other.Shape[at]; !both && !enclosed(a.Shape, other.Shape, at) {
 			note("shape", at, "only here (%s)", strings.Join(a.Shape[at], " or "))
-		} else if both && !alike(a.Shape[at], other.Shape[at]) {
+		} else if both && !alike(at, a.Shape[at], other.Shape[at]) {
 			note("shape", at, "%s beside %s", strings.Join(a.Shape[at], " or "), strings.Join(other.Shape[at], " or "))
 		}
 	}
@@ -108,6 +108,12 @@ func enclosed(own, other map[string][]string, at string) bool {
 	return at != "" && slices.ContainsFunc(other[""], func(kind string) bool { return strings.HasPrefix(kind, "empty") }) && len(own) > 0
 }
 
-// alike says whether two sets of kinds share one. Of a list both may hold null
-// and something else: which objects were there decides.
-func alike(a, b []string) bool { return shareKind(a, b) }
+// alike says whether two sets of kinds at a path share one, and say the same of
+// null. Below a list they may differ in null alone: which objects there were
+// decides.
+func alike(at string, a, b []string) bool {
+	if !strings.Contains(at, "[]") && slices.Equal(a, []string{"null"}) != slices.Equal(b, []string{"null"}) {
+		return false
+	}
+	return shareKind(a, b)
+}

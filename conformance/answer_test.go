@@ -16,6 +16,10 @@ func jsonAnswer(status int, body string, headers ...string) Answer {
 }
 
 func TestDifferencesOfAnswers(t *testing.T) {
+	single := jsonAnswer(200, `{"Ports":[],"Names":null}`)
+	if found := single.Differences(jsonAnswer(200, `{"Ports":null,"Names":null}`)); len(found) != 1 || found[0].Path != "Ports" {
+		t.Errorf("null for an empty list: %v", found)
+	}
 	base := jsonAnswer(200, `[{"Id":"a","Ports":[],"Labels":{"x":"y"},"Size":1}]`)
 	for name, test := range map[string]struct {
 		other Answer

@@ -152,7 +152,7 @@ func Uncovered(documents []*document.Document, results []*Result) []string {
 func noteSeen(result *Result, note func(kind, name string)) {
 	for _, recorded := range result.Exchanges {
 		exchange := recorded.Exchange
-		if recorded.Phase == string(cleanup) || !isAbout(result, exchange) {
+		if recorded.Phase == string(cleanup) || !result.Operation.Asks(exchange.Method, exchange.Target) {
 			continue
 		}
 		note("status", fmt.Sprint(exchange.Status))
@@ -205,18 +205,6 @@ func notePaths(doc *document.Document, schema *document.Schema, value any, at st
 			}
 		}
 	}
-}
-
-func isAbout(result *Result, exchange *wire.Exchange) bool {
-	if exchange.Method != result.Operation.Method {
-		return false
-	}
-	target, _, _ := strings.Cut(strings.TrimPrefix(exchange.Target, "/v"+result.Document.Version), "?")
-	before, after, templated := strings.Cut(result.Operation.Path, "{"+result.Operation.PathParameter()+"}")
-	if !templated {
-		return target == result.Operation.Path
-	}
-	return strings.HasPrefix(target, before) && strings.HasSuffix(target, after)
 }
 
 // Compare holds the list against what a whole run left uncovered, in both

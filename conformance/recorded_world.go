@@ -177,6 +177,9 @@ func (r *Run) recordedState(recorded recording, w *recordedWorld) {
 	if recorded.needs("exec") && strings.Contains(recorded.Path, "{exec}") {
 		r.recordedExec(recorded, w)
 	}
+	if recorded.Name == "tag" {
+		w.names["my/repo"] = r.fresh() + "/repo"
+	}
 	if recorded.needs("tagged") {
 		repository := r.fresh()
 		w.names["my"], w.names["repo:vNN"] = repository, "repo:vNN"
@@ -230,7 +233,7 @@ func (r *Run) recordedExec(recorded recording, w *recordedWorld) {
 func (w *recordedWorld) tidy(r *Run, recorded recording, response *wire.Response) {
 	r.tidy(response)
 	if recorded.Name == "tag" {
-		r.removeImage("my/repo:vNN")
+		r.removeImage(w.own("my/repo") + ":vNN")
 	}
 }
 

@@ -9,6 +9,9 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 
 dir=$(mktemp -d "${TMPDIR:-/tmp}/berth-peers.XXXXXX")
+# Podman's parent of cgroups has one name on a machine: it is removed if it is new.
+parents() { find /sys/fs/cgroup -maxdepth 2 -type d -name libpod_parent 2>/dev/null; }
+parents_before=$(parents)
 pids=() nets=()
 
 stop() {
@@ -27,6 +30,9 @@ cleanup() {
 	awk -v dir="$dir/" 'index($5, dir) == 1 { print $5 }' /proc/self/mountinfo | sort -r | while read -r mount; do umount "$mount"; done
 	rm -rf "$dir" 2>/dev/null || echo "left: $dir" >&2
 	find /sys/fs/cgroup -depth -type d -path "*/berth-peer-$$*" -exec rmdir {} + 2>/dev/null
+	if [[ -z $parents_before ]]; then
+		find /sys/fs/cgroup -depth -type d -path '*/libpod_parent*' -exec rmdir {} + 2>/dev/null
+	fi
 	true
 }
 trap cleanup EXIT

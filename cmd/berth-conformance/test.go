@@ -47,17 +47,10 @@ func test(o options, stdout io.Writer) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	var reds conformance.ExpectedReds
-	if o.expectedReds != "" {
-		raw, err := os.ReadFile(o.expectedReds)
-		if err != nil {
-			return 0, fmt.Errorf("--expected-reds: %w", err)
-		}
-		if reds, err = conformance.ParseExpectedReds(raw); err != nil {
-			return 0, err
-		}
+	reds, err := o.reds()
+	if err != nil {
+		return 0, err
 	}
-
 	suite := conformance.NewSuite(endpoint, base, o.timeout, runID())
 	started := time.Now()
 	var results []*conformance.Result
@@ -115,6 +108,18 @@ func test(o options, stdout io.Writer) (int, error) {
 		return 3, nil
 	}
 	return 0, nil
+}
+
+// reds reads the file of --expected-reds; nil without one.
+func (o options) reds() (conformance.ExpectedReds, error) {
+	if o.expectedReds == "" {
+		return nil, nil
+	}
+	raw, err := os.ReadFile(o.expectedReds)
+	if err != nil {
+		return nil, fmt.Errorf("--expected-reds: %w", err)
+	}
+	return conformance.ParseExpectedReds(raw)
 }
 
 // second is the suite of --reference; nil without one.

@@ -135,6 +135,25 @@ func (o *Operation) PathParameter() string {
 	return ""
 }
 
+// Asks says whether a method and a request target, version and query included,
+// are of the operation. A value of the path parameter may hold slashes.
+func (o *Operation) Asks(method, target string) bool {
+	path, _, _ := strings.Cut(target, "?")
+	if rest, ok := strings.CutPrefix(path, "/v"); ok {
+		if version, rest, found := strings.Cut(rest, "/"); found && strings.Trim(version, "0123456789.") == "" {
+			path = "/" + rest
+		}
+	}
+	if method != o.Method {
+		return false
+	}
+	before, after, templated := strings.Cut(o.Path, "{"+o.PathParameter()+"}")
+	if !templated {
+		return path == o.Path
+	}
+	return len(path) > len(before)+len(after) && strings.HasPrefix(path, before) && strings.HasSuffix(path, after)
+}
+
 // BodySchema is the schema of the JSON body, nil if there is none.
 func (o *Operation) BodySchema() *Schema {
 	for _, parameter := range o.Parameters {

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/seed-50ced230/berth/conformance"
-	"github.com/seed-50ced230/berth/conformance/document"
 )
 
 // Coverage says what of the documents the requests of a run touched, counted
@@ -96,8 +95,8 @@ func (s *seen) add(result *conformance.Result) {
 		}
 	}
 	for _, recorded := range result.Exchanges {
-		path, rawQuery, _ := strings.Cut(recorded.Exchange.Target, "?")
-		if recorded.Phase != "request" || recorded.Exchange.Method != result.Operation.Method || !asks(result.Operation, path) {
+		_, rawQuery, _ := strings.Cut(recorded.Exchange.Target, "?")
+		if recorded.Phase != "request" || !result.Operation.Asks(recorded.Exchange.Method, recorded.Exchange.Target) {
 			continue
 		}
 		if recorded.Exchange.Status != 0 {
@@ -110,17 +109,6 @@ func (s *seen) add(result *conformance.Result) {
 			}
 		}
 	}
-}
-
-// asks says whether a target's path is one of the operation.
-func asks(operation *document.Operation, path string) bool {
-	before, after, _ := strings.Cut(operation.Path, "{"+operation.PathParameter()+"}")
-	_, path, _ = strings.Cut(strings.TrimPrefix(path, "/"), "/")
-	path = "/" + path
-	if operation.PathParameter() == "" {
-		return path == operation.Path
-	}
-	return strings.HasPrefix(path, before) && strings.HasSuffix(path, after)
 }
 
 // coverChanges joins the rows of the changes with the results; descriptions are
