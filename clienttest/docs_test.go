@@ -3,52 +3,12 @@ package clienttest
 import (
 	"encoding/json"
 	"net"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
-
-	"github.com/seed-50ced230/berth/testbed/daemon"
 )
-
-// documented starts a berthd that serves the documentation, and its API where
-// a browser can reach it.
-func documented(t *testing.T) (docs, api string, d *daemon.Daemon) {
-	t.Helper()
-	dir := filepath.Join(scratch, "docs")
-	const bridge = "berthtest7"
-	program, err := filepath.Abs(filepath.Join(*binaries, "berthd"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := remains(dir, bridge).Remove(); err != nil {
-		t.Fatal(err)
-	}
-	docs, api = freePort(t), freePort(t)
-	command, err := daemon.Berth(program, dir, "--bridge", bridge, "--bip", "10.213.28.1/24", "--cgroup-parent", "/"+bridge,
-		"--docs-addr", docs, "-H", "tcp://"+api, "--allow-plain-tcp", "--api-cors-header", "http://"+docs)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := remains(dir, bridge).Remove(); err != nil {
-			t.Error(err)
-		}
-	})
-	d, err = daemon.Start(t.Context(), command)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := d.Stop(30 * time.Second); err != nil {
-			t.Error(err)
-		}
-	})
-	return "http://" + docs, "http://" + api, d
-}
 
 // freePort is an address of the loopback that nobody listens on now.
 func freePort(t *testing.T) string {
@@ -65,7 +25,11 @@ func freePort(t *testing.T) string {
 // does, in a real browser.
 func TestDocumentation(t *testing.T) {
 	t.Parallel()
-	docs, api, _ := documented(t)
+	docsAt, apiAt := freePort(t), freePort(t)
+	docs, api := "http://"+docsAt, "http://"+apiAt
+	startCold(t, "berthtest7", "10.213.28.1/24", launch{flags: []string{
+		"--docs-addr", docsAt, "-H", "tcp://" + apiAt, "--allow-plain-tcp", "--api-cors-header", docs,
+	}})
 	b := openBrowser(t)
 	heading := `//h2[contains(., 'standard streams')]`
 

@@ -82,7 +82,7 @@ func run(m *testing.M) (code int, err error) {
 	}()
 	engine = *host
 	if engine == "" {
-		d, err := startBerth(filepath.Join(scratch, "shared"), "berthtest0", "10.213.0.1/22")
+		d, err := startBerth(filepath.Join(scratch, "shared"), "berthtest0", "10.213.0.1/22", launch{})
 		if err != nil {
 			return 1, err
 		}
@@ -145,10 +145,14 @@ func clients() error {
 	return nil
 }
 
+// launch is what a test wants of its daemon's start: flags beside those that all
+// have, and a command that runs it.
+type launch struct{ flags, wrap []string }
+
 // startBerth starts a berthd in dir with a bridge of its own. Everything that
 // it makes carries the bridge's name or lies in dir, so that the census can
-// tell it from the machine's. wrap is a command that runs it.
-func startBerth(dir, bridge, cidr string, wrap ...string) (*daemon.Daemon, error) {
+// tell it from the machine's.
+func startBerth(dir, bridge, cidr string, l launch) (*daemon.Daemon, error) {
 	program, err := filepath.Abs(filepath.Join(*binaries, "berthd"))
 	if err != nil {
 		return nil, err
@@ -160,11 +164,12 @@ func startBerth(dir, bridge, cidr string, wrap ...string) (*daemon.Daemon, error
 	if err := remains(dir, bridge).Remove(); err != nil {
 		return nil, err
 	}
-	command, err := daemon.Berth(program, dir, "--bridge", bridge, "--bip", cidr, "--cgroup-parent", "/"+bridge, "--debug")
+	flags := append([]string{"--bridge", bridge, "--bip", cidr, "--cgroup-parent", "/" + bridge, "--debug"}, l.flags...)
+	command, err := daemon.Berth(program, dir, flags...)
 	if err != nil {
 		return nil, err
 	}
-	command.Args = append(slices.Clone(wrap), command.Args...)
+	command.Args = append(slices.Clone(l.wrap), command.Args...)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	return daemon.Start(ctx, command)

@@ -3,47 +3,16 @@ package clienttest
 import (
 	"io"
 	"net/http"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
-	"time"
-
-	"github.com/seed-50ced230/berth/testbed/daemon"
 )
 
 // TestMetrics reads what a daemon counts while the docker command uses it.
 func TestMetrics(t *testing.T) {
 	t.Parallel()
-	const bridge = "berthtest8"
-	dir := filepath.Join(scratch, "metrics")
-	program, err := filepath.Abs(filepath.Join(*binaries, "berthd"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := remains(dir, bridge).Remove(); err != nil {
-		t.Fatal(err)
-	}
 	metrics, profiles := freePort(t), freePort(t)
-	command, err := daemon.Berth(program, dir, "--bridge", bridge, "--bip", "10.213.29.1/24", "--cgroup-parent", "/"+bridge,
-		"--metrics-addr", metrics, "--pprof-addr", profiles)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := remains(dir, bridge).Remove(); err != nil {
-			t.Error(err)
-		}
-	})
-	d, err := daemon.Start(t.Context(), command)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := d.Stop(30 * time.Second); err != nil {
-			t.Error(err)
-		}
-	})
+	d := startCold(t, "berthtest8", "10.213.29.1/24", launch{flags: []string{"--metrics-addr", metrics, "--pprof-addr", profiles}})
 	if err := loadBusybox(d.Host()); err != nil {
 		t.Fatal(err)
 	}
