@@ -22,6 +22,7 @@ var rooms = []struct {
 	{"cmd/", 10},
 	{"conformance/", 9},
 	{"clienttest", 9},
+	{"endurance", 9},
 	{"bench", 9},
 	{"testbed", 8}, // what tests drive: daemons, registries, images
 	{"gen/client/", 7},

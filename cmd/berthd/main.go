@@ -35,7 +35,8 @@ func main() {
 	if err == nil {
 		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 		defer stop()
-		err = run(ctx, c, logger(c))
+		signals := catch(c)
+		err = run(ctx, c, logger(c, signals.level), signals)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "berthd:", err)
@@ -43,10 +44,9 @@ func main() {
 	}
 }
 
-func logger(c *config.Config) *slog.Logger {
-	var level slog.Level
-	// The level has been checked.
-	_ = level.UnmarshalText([]byte(c.LogLevel))
+// logger writes to the standard error what is at least as grave as level says
+// at that moment.
+func logger(c *config.Config, level slog.Leveler) *slog.Logger {
 	options := &slog.HandlerOptions{Level: level}
 	if c.LogFormat == "json" {
 		return slog.New(slog.NewJSONHandler(os.Stderr, options))

@@ -31,7 +31,7 @@ const grace = 10 * time.Second
 
 // run is the daemon's life: it composes the parts, serves until ctx ends, and
 // takes the parts down in the reverse order.
-func run(ctx context.Context, c *config.Config, log *slog.Logger) (err error) {
+func run(ctx context.Context, c *config.Config, log *slog.Logger, signals *signals) (err error) {
 	slog.SetDefault(log)
 	var closers []func() error
 	defer func() {
@@ -58,7 +58,8 @@ func run(ctx context.Context, c *config.Config, log *slog.Logger) (err error) {
 	}
 	// Listening comes first, so that clients wait in the queue instead of being
 	// refused while the engine looks after its containers.
-	listeners, err := listen.Open(ctx, c.Hosts, listenOptions(c, log))
+	options := listenOptions(c, log)
+	listeners, err := listen.Open(ctx, c.Hosts, options)
 	if err != nil {
 		return err
 	}
@@ -84,6 +85,7 @@ func run(ctx context.Context, c *config.Config, log *slog.Logger) (err error) {
 		return err
 	}
 	closers = append(closers, func() error { e.Close(); return nil })
+	closers = append(closers, signals.serve(ctx, &reloader{present: c, tls: options.TLS, engine: e, log: log, level: signals.level}))
 	beside, observe := asides(ctx, c, e, log)
 	for _, a := range beside {
 		closeAside, err := a.open(ctx, log)
@@ -107,6 +109,11 @@ func documents() map[string]api.Document {
 		}},
 		"/swagger.yaml": {MediaType: "application/yaml", Read: spec.YAML}, // RFC 9512
 	}
+}
+
+// shown are the settings that GET /info shows.
+func shown(c *config.Config) engine.Shown {
+	return engine.Shown{Labels: c.Labels, Debug: c.LogLevel == "debug"}
 }
 
 func listenOptions(c *config.Config, log *slog.Logger) listen.Options {
@@ -230,7 +237,7 @@ func settings(c *config.Config) (engine.Settings, error) {
 	}
 	shim, err := shimPath(c)
 	return engine.Settings{
-		DataRoot: c.DataRoot, ExecRoot: c.ExecRoot, Labels: c.Labels, Debug: c.LogLevel == "debug",
+		DataRoot: c.DataRoot, ExecRoot: c.ExecRoot, Shown: shown(c),
 		CgroupDriver: driver, CgroupParent: c.CgroupParent,
 		DNS: c.DNS, DNSSearch: c.DNSSearch, DNSOptions: c.DNSOptions,
 		LogDriver: c.LogDriver, LogOptions: c.LogOptions, Ulimits: c.Ulimits,

@@ -19,6 +19,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/docker/go-units"
@@ -39,9 +40,8 @@ import (
 type Settings struct {
 	// DataRoot is durable, ExecRoot need not outlive a reboot.
 	DataRoot, ExecRoot string
-	// Labels and Debug are shown by GET /info.
-	Labels []string
-	Debug  bool
+	// Shown are the settings that a running engine may be given anew.
+	Shown
 	// CgroupDriver is cgroupfs or systemd; CgroupParent the parent of all
 	// containers' cgroups, empty for the default.
 	CgroupDriver, CgroupParent string
@@ -58,6 +58,15 @@ type Settings struct {
 	// Version, Commit and BuildTime describe this program.
 	Version, Commit, BuildTime string
 }
+
+// Shown are settings that GET /info shows and that change nothing else.
+type Shown struct {
+	Labels []string // key=value
+	Debug  bool
+}
+
+// Show replaces them.
+func (e *Engine) Show(s Shown) { e.shown.Store(&s) }
 
 // Parts are the packages that the engine drives. It does not close them.
 type Parts struct {
@@ -79,6 +88,7 @@ type Engine struct {
 	Parts
 
 	id         string
+	shown      atomic.Pointer[Shown] // never nil
 	containers *container.Registry
 	profiles   defaults.Profiles
 
@@ -105,6 +115,7 @@ func New(ctx context.Context, s Settings, p Parts) (*Engine, error) {
 		lives:      map[string]*live{},
 		execs:      map[string]*exec{},
 	}
+	e.Show(s.Shown)
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	id, err := readOrMakeID(filepath.Join(s.DataRoot, "engine-id"))
 	if err != nil {
@@ -194,29 +205,6 @@ func readOrMakeID(path string) (string, error) {
 		return "", fmt.Errorf("write the engine's id: %w", err)
 	}
 	return id.String(), nil
-}
-
-// writeFileAtomic replaces a file so that a reader, also one after a crash,
-// sees the old or the new content.
-func writeFileAtomic(path string, data []byte, mode os.FileMode) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Chmod(mode)
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-	}
-	return err
 }
 
 // dir is the directory of a container's own files (log, hosts, resolv.conf …).

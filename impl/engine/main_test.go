@@ -113,7 +113,7 @@ func newEngine(t *testing.T) *Engine {
 	check(err)
 	closing(p.Logs.Close)
 	e, err := New(t.Context(), Settings{
-		DataRoot: root, ExecRoot: execRoot, Labels: []string{"place=test"},
+		DataRoot: root, ExecRoot: execRoot, Shown: Shown{Labels: []string{"place=test"}},
 		CgroupDriver: "cgroupfs", LogDriver: "json-file", Version: "0.0.1", Commit: "abc1234",
 	}, p)
 	check(err)

@@ -49,11 +49,12 @@ func (e *Engine) SystemVersion(context.Context, *hub.SystemVersionParams) (*mode
 
 // SystemInfo serves GET /info. Every figure is read when it is asked for.
 func (e *Engine) SystemInfo(context.Context, *hub.SystemInfoParams) (*models.Info, error) {
+	shown := e.shown.Load()
 	m := &models.Info{
 		ID:                 e.id,
 		Images:             int64(e.Images.Count()),
 		Driver:             driverName,
-		Debug:              e.Debug,
+		Debug:              shown.Debug,
 		NGoroutines:        int64(goruntime.NumGoroutine()),
 		SystemTime:         time.Now().Format(time.RFC3339Nano),
 		ExecutionDriver:    execDriver,
@@ -76,8 +77,8 @@ func (e *Engine) SystemInfo(context.Context, *hub.SystemInfoParams) (*models.Inf
 		BridgeNfIptables:   host.Enabled("net/bridge/bridge-nf-call-iptables"),
 		BridgeNfIp6tables:  host.Enabled("net/bridge/bridge-nf-call-ip6tables"),
 	}
-	if len(e.Labels) > 0 {
-		m.Labels = slices.Clone(e.Labels)
+	if len(shown.Labels) > 0 {
+		m.Labels = slices.Clone(shown.Labels)
 	}
 	e.countContainers(m)
 	if err := e.describeHost(m); err != nil {

@@ -1,14 +1,13 @@
 // Package census counts what a container engine has on the machine: mounts,
-// processes, network devices, firewall rules, cgroups, files and its own open
-// descriptors. Two counts, before and after, show what it has forgotten.
+// processes, network namespaces, devices and addresses, firewall rules, cgroups,
+// files, and its own open descriptors, goroutines and memory. Two counts, before
+// and after, show what it has forgotten.
 package census
 
 import (
 	"fmt"
 	"io/fs"
-	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -24,12 +23,18 @@ type Place struct {
 	// Bridge is the device of the default network; the nftables table has the
 	// same name.
 	Bridge string
+	// Netns, if not empty, is the path of a network namespace that belongs to
+	// the engine alone: then every device, address, route and rule in it counts.
+	Netns string
 	// Cgroup is the parent of the containers' cgroups, e.g. "/berthtest0".
 	Cgroup string
 	// Pid is the engine itself.
 	Pid int
 	// Depth is how many levels below Dir are counted as files.
 	Depth int
+	// Stacks, if not empty, is the directory where the engine writes the stacks
+	// of its goroutines when it gets SIGUSR1 (goroutines-….txt): then these count.
+	Stacks string
 }
 
 // Census is what was found: one line for each thing, sorted.
@@ -38,7 +43,7 @@ type Census []string
 // Take counts now.
 func Take(p Place) (Census, error) {
 	var c Census
-	for _, count := range []func(Place) ([]string, error){mounts, processes, devices, rules, cgroups, files, descriptors} {
+	for _, count := range []func(Place) ([]string, error){mounts, processes, namespaces, devices, addresses, rules, cgroups, files, descriptors, goroutines} {
 		lines, err := count(p)
 		if err != nil {
 			return nil, fmt.Errorf("census: %w", err)
@@ -127,44 +132,6 @@ func open(pid int) []string {
 		}
 	}
 	return out
-}
-
-// devices are those that are plugged into the bridge.
-func devices(p Place) ([]string, error) {
-	all, err := net.Interfaces()
-	if err != nil {
-		return nil, err
-	}
-	var out []string
-	for _, i := range all {
-		master, err := os.Readlink(filepath.Join("/sys/class/net", i.Name, "master"))
-		if err == nil && filepath.Base(master) == p.Bridge {
-			out = append(out, "device "+i.Name)
-		}
-	}
-	return out, nil
-}
-
-func rules(p Place) ([]string, error) {
-	tables, err := exec.Command("nft", "list", "tables").Output()
-	if err != nil {
-		return nil, fmt.Errorf("nft list tables: %w", err)
-	}
-	var out []string
-	for line := range strings.Lines(string(tables)) {
-		f := strings.Fields(line) // table FAMILY NAME
-		if len(f) != 3 || f[2] != p.Bridge {
-			continue
-		}
-		text, err := exec.Command("nft", "list", "table", f[1], f[2]).Output()
-		if err != nil {
-			return nil, fmt.Errorf("nft list table %s %s: %w", f[1], f[2], err)
-		}
-		for rule := range strings.Lines(string(text)) {
-			out = append(out, "nft "+f[1]+": "+strings.TrimSpace(rule))
-		}
-	}
-	return out, nil
 }
 
 // cgroups are looked for in every hierarchy: version 1 has one per controller.

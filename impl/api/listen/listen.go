@@ -11,8 +11,6 @@ import (
 	"log/slog"
 	"net"
 	"strings"
-
-	"github.com/docker/go-connections/tlsconfig"
 )
 
 // DefaultGroup owns the unix socket if it exists and no other group is asked
@@ -39,14 +37,6 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// TLS names the files of a TLS server. The least version is 1.2.
-type TLS struct {
-	Cert, Key string // PEM files
-	// CA, if not empty, is the PEM file of the authorities one of which must
-	// have signed a client's certificate; without it clients need none.
-	CA string
-}
-
 // Open opens all addresses, each in the form of dockerd's -H: unix://PATH,
 // tcp://HOST:PORT, fd:// (all sockets that systemd passed) or fd://NUMBER or
 // fd://NAME. If one fails the others are closed again.
@@ -54,7 +44,7 @@ func Open(ctx context.Context, addresses []string, options Options) (_ []net.Lis
 	if options.Logger == nil {
 		options.Logger = slog.Default()
 	}
-	config, err := options.TLS.config()
+	config, err := options.TLS.open()
 	if err != nil {
 		return nil, err
 	}
@@ -125,24 +115,4 @@ func openTCP(ctx context.Context, address string, options Options, config *tls.C
 		return l, nil
 	}
 	return tls.NewListener(l, config), nil
-}
-
-// config loads the files. A nil TLS gives a nil config.
-func (t *TLS) config() (*tls.Config, error) {
-	if t == nil {
-		return nil, nil
-	}
-	options := tlsconfig.Options{CertFile: t.Cert, KeyFile: t.Key, MinVersion: tls.VersionTLS12}
-	if t.CA != "" {
-		options.CAFile = t.CA
-		options.ClientAuth = tls.RequireAndVerifyClientCert
-		options.ExclusiveRootPools = true
-	}
-	config, err := tlsconfig.Server(options)
-	if err != nil {
-		return nil, fmt.Errorf("load the TLS certificate, key or authorities: %w", err)
-	}
-	// A hijacked connection needs HTTP/1.1.
-	config.NextProtos = []string{"http/1.1"}
-	return config, nil
 }
