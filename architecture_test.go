@@ -40,6 +40,7 @@ var rooms = []struct {
 	{"impl/config", 1},
 	{"impl/stream", 0},
 	{"impl/wire", 0},
+	{"impl/database", 0},
 	{"impl/fault", 0},
 	{"spec", 0},
 	{"impl/", 1},

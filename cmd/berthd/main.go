@@ -35,11 +35,17 @@ func main() {
 	if err == nil {
 		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 		defer stop()
+		if c.Check {
+			os.Exit(check(ctx, c, os.Stdout))
+		}
 		signals := catch(c)
 		err = run(ctx, c, logger(c, signals.level), signals)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "berthd:", err)
+		if len(os.Args) > 1 && os.Args[1] == "check" {
+			os.Exit(checkFailed) // its arguments were wrong
+		}
 		os.Exit(1)
 	}
 }

@@ -73,6 +73,9 @@ type Config struct {
 	File string `json:"-"`
 	// ShowVersion asks for the version and no daemon.
 	ShowVersion bool `json:"-"`
+	// Check asks to check what the data root holds, and for no daemon; Repair
+	// to repair it, too.
+	Check, Repair bool `json:"-"`
 }
 
 // Pairs are options of the form key=value.
@@ -92,11 +95,15 @@ var names = map[string]string{
 func Parse(args []string, usage io.Writer) (*Config, error) {
 	c := &Config{}
 	flags := c.flags(usage)
+	if len(args) > 0 && args[0] == "check" {
+		c.Check, args = true, args[1:]
+		c.checkFlags(flags, usage)
+	}
 	if err := flags.Parse(args); err != nil {
 		return nil, err
 	}
 	if flags.NArg() > 0 {
-		return nil, fmt.Errorf("unexpected argument %q: berthd takes flags only, see berthd --help", flags.Arg(0))
+		return nil, fmt.Errorf("unexpected argument %q: berthd takes flags only (or check before them), see berthd --help", flags.Arg(0))
 	}
 	if c.ShowVersion {
 		return c, nil
@@ -132,7 +139,7 @@ func (c *Config) readFile(flags *pflag.FlagSet) error {
 		}
 		f := flags.Lookup(name)
 		switch {
-		case f == nil || key == "config-file" || key == "version" || key == "help":
+		case f == nil || key == "config-file" || key == "version" || key == "help" || key == "repair":
 			unknown = append(unknown, key)
 		case f.Changed:
 			both = append(both, key)

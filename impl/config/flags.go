@@ -20,6 +20,7 @@ func (c *Config) flags(usage io.Writer) *pflag.FlagSet {
 
 Usage:
   berthd [flags]
+  berthd check [--repair] [flags]            check the data root of a stopped daemon; see berthd check --help
 
 Examples:
   berthd                                     listen on %s
@@ -79,6 +80,41 @@ registry-mirrors).
 	f.StringVar(&c.File, "config-file", DefaultFile, "settings as JSON, in the form of daemon.json")
 	f.BoolVarP(&c.ShowVersion, "version", "v", false, "print the version and exit")
 	return f
+}
+
+// checkFlags makes the flags those of berthd check: the daemon's own, so that its
+// command line and configuration file say where its data are, and --repair.
+func (c *Config) checkFlags(f *pflag.FlagSet, usage io.Writer) {
+	f.BoolVar(&c.Repair, "repair", false, "repair what can be repaired and remove what is beyond saving")
+	f.Usage = func() {
+		shown := pflag.NewFlagSet("", pflag.ContinueOnError)
+		shown.SortFlags = false
+		for _, name := range []string{"repair", "data-root", "config-file", "log-level", "log-format"} {
+			shown.AddFlag(f.Lookup(name))
+		}
+		fmt.Fprintf(usage, `berthd check reads all images, layers, names and databases below the data root and
+compares them with what they should be. The daemon must not run meanwhile.
+Without --repair nothing is changed.
+
+With --repair, a layer is unpacked again if its compressed form is kept. What
+is beyond saving is removed: an image with a damaged layer, with its names
+(pull or load it again), records that make no sense, damaged compressed layers.
+A damaged database is replaced by one with everything that could be read; the old
+file stays beside it. What containers wrote is never touched.
+
+Usage:
+  berthd check [--repair] [--data-root DIR]
+
+Exit status:
+  0  everything is whole, or was made so
+  1  something is damaged; it was printed, one line each
+  2  the check could not be made: the daemon runs, a file cannot be read, …
+
+Flags:
+%s
+All other flags of the daemon are accepted, too, and mean nothing here.
+`, shown.FlagUsages())
+	}
 }
 
 // String gives key=value items in the order of the keys.

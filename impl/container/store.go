@@ -4,10 +4,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
+
+	"github.com/seed-50ced230/berth/impl/database"
 )
 
 // Store writes records to a bbolt file. A Put or Delete that returned is
@@ -21,6 +25,9 @@ var ErrInUse = errors.New("the store is in use by another process")
 
 // OpenStore opens or makes the file at path.
 func OpenStore(path string) (*Store, error) {
+	if err := database.Check(path); err != nil {
+		return nil, fmt.Errorf("%w: run \"berthd check --repair\"", err)
+	}
 	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: 200 * time.Millisecond, FreelistType: bolt.FreelistMapType})
 	if errors.Is(err, berrors.ErrTimeout) {
 		return nil, fmt.Errorf("open %s: %w", path, ErrInUse)
@@ -38,6 +45,20 @@ func OpenStore(path string) (*Store, error) {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
 	return &Store{db}, nil
+}
+
+// ReadStore reads the file at path without changing it and reports to bad what
+// Load would. A file that is not there holds nothing.
+func ReadStore(path string, bad func(id string, err error)) error {
+	if st, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) || err == nil && st.Size() == 0 {
+		return nil
+	}
+	db, err := bolt.Open(path, 0, &bolt.Options{Timeout: 200 * time.Millisecond, ReadOnly: true})
+	if err != nil {
+		return fmt.Errorf("open %s: %w", path, err)
+	}
+	_, err = (&Store{db}).Load(bad)
+	return errors.Join(err, db.Close())
 }
 
 // Close closes the file.
@@ -74,7 +95,11 @@ func (s *Store) Delete(id string) error {
 func (s *Store) Load(bad func(id string, err error)) ([]*Record, error) {
 	var records []*Record
 	err := s.db.View(func(tx *bolt.Tx) error {
-		return tx.Bucket(bucketContainers).ForEach(func(k, v []byte) error {
+		b := tx.Bucket(bucketContainers)
+		if b == nil {
+			return nil
+		}
+		return b.ForEach(func(k, v []byte) error {
 			r := &Record{}
 			if err := json.Unmarshal(v, r); err != nil || r.ID != string(k) || r.Config == nil || r.HostConfig == nil {
 				if err == nil {

@@ -73,13 +73,14 @@ func (e *Engine) finish(ctx context.Context, c *container.Container, task *runti
 
 // restore loads all containers and brings state and kernel together again.
 func (e *Engine) restore(ctx context.Context) error {
+	known := map[string]bool{}
 	records, err := e.Containers.Load(func(id string, err error) {
+		known[id] = true // so that its files are not swept
 		e.Logger.Error("a container's record cannot be read; it is left as it is and not served", "container", id, "error", err)
 	})
 	if err != nil {
 		return err
 	}
-	known := map[string]bool{}
 	var running []*container.Container
 	var ended []func()
 	for _, r := range records {

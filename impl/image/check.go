@@ -3,33 +3,174 @@ package image
 import (
 	"cmp"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"os"
+	"path/filepath"
 	"slices"
 
 	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"go.etcd.io/bbolt"
 
+	"github.com/seed-50ced230/berth/impl/database"
 	"github.com/seed-50ced230/berth/impl/image/layer"
 )
 
-// Finding is one thing that Check found.
-type Finding struct {
-	// Layer is the chain id of a damaged layer.
-	Layer digest.Digest
-	// Images are those that have the layer.
-	Images []digest.Digest
-	// Err says what is wrong.
-	Err error
-	// Repaired says that the layer is whole again.
-	Repaired bool
+// RepairDatabase makes the database of the store in root readable, if it is not:
+// see database.Salvage. It comes before Open, whose error says that the database is
+// damaged. done is nil if the database is whole.
+func RepairDatabase(root string) (done *database.Salvaged, err error) {
+	file := filepath.Join(root, dbFile)
+	err = database.Check(file)
+	if !errors.Is(err, database.ErrDamaged) {
+		return nil, err
+	}
+	return database.Salvage(file)
 }
 
-// Check reads every layer completely and compares it with its digest. Images
-// with a damaged layer become unusable (Image.Damaged). With repair, a damaged
-// layer whose compressed form is still in the cache is unpacked anew; without
-// one, pulling or loading its image again repairs it. Check may run beside
-// other operations; containers that have a repaired layer mounted keep the old one
-// until they are started again.
-func (s *Store) Check(ctx context.Context, repair bool) ([]Finding, error) {
+// Check reads everything in the store and compares it with what it should be:
+// records, layers, compressed layers, manifests. Images with a damaged layer
+// become unusable (Image.Damaged); all others go on.
+//
+// With repair, a damaged layer whose compressed form is still in the cache is
+// unpacked anew. What cannot be repaired is removed: records that make no sense,
+// compressed layers and manifests (a push makes new ones), and images with a
+// damaged layer, with their names; they can be pulled or loaded again. The files
+// that containers wrote are never touched; a container whose image was removed
+// can be started again when the image is back.
+//
+// Check may run beside other operations; containers that have a repaired layer
+// mounted keep the old one until they are started again.
+func (s *Store) Check(ctx context.Context, repair bool) (*Report, error) {
+	c := &checker{s: s, repair: repair && !s.readOnly}
+	for _, step := range []func(context.Context) error{c.records, c.blobs, c.layers, c.manifests, c.images, c.containers} {
+		if err := step(ctx); err != nil {
+			return &c.Report, fmt.Errorf("check image store: %w", err)
+		}
+	}
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	if c.repair {
+		return &c.Report, s.sweep()
+	}
+	var err error
+	c.Leftovers, err = s.leftovers()
+	return &c.Report, err
+}
+
+type checker struct {
+	s      *Store
+	repair bool
+	Report
+}
+
+func (c *checker) found(f Finding) { c.Findings = append(c.Findings, f) }
+
+// records tells what Open could not read, and removes it.
+func (c *checker) records(context.Context) error {
+	s := c.s
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	if !c.repair {
+		c.Findings = append(c.Findings, s.unread...)
+		return nil
+	}
+	var left []Finding
+	err := s.db.Update(func(tx *bbolt.Tx) error {
+		for _, f := range s.unread {
+			if f.Kind != Record {
+				left = append(left, f)
+				c.found(f)
+				continue
+			}
+			buckets := [][]byte{f.bucket}
+			if string(f.bucket) == string(bucketImages) {
+				buckets = append(buckets, bucketConfigs, bucketDocs)
+			}
+			for _, b := range buckets {
+				if err := tx.Bucket(b).Delete(f.key); err != nil {
+					return err
+				}
+			}
+			f.Outcome = Discarded
+			c.found(f)
+		}
+		return nil
+	})
+	if err == nil {
+		s.unread = left
+	}
+	return err
+}
+
+// blobs reads the compressed layers first: layers may be repaired from them.
+func (c *checker) blobs(ctx context.Context) error {
+	s := c.s
+	s.mu.RLock()
+	known := map[digest.Digest]blobRecord{}
+	for _, list := range s.blobs {
+		for _, b := range list {
+			known[b.Digest] = b
+		}
+	}
+	s.mu.RUnlock()
+	for _, b := range known {
+		f, err := os.Open(s.blobPath(b.Digest))
+		if errors.Is(err, os.ErrNotExist) {
+			continue // it is a cache
+		}
+		if err != nil {
+			return err
+		}
+		c.Blobs++
+		err = sumOf(ctx, f, b.Digest)
+		f.Close()
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err == nil {
+			continue
+		}
+		finding := Finding{Kind: Blob, Name: b.Digest.String(), Err: err}
+		if c.repair {
+			if err := s.trash.add(s.blobPath(b.Digest)); err != nil {
+				return err
+			}
+			finding.Outcome = Discarded
+		}
+		c.found(finding)
+	}
+	return nil
+}
+
+// sumOf says whether what r gives has the digest.
+func sumOf(ctx context.Context, r io.Reader, want digest.Digest) error {
+	sum := want.Algorithm().Digester()
+	buf := make([]byte, 1<<20)
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		n, err := r.Read(buf)
+		sum.Hash().Write(buf[:n])
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if got := sum.Digest(); got != want {
+		return fmt.Errorf("its digest is %s", got)
+	}
+	return nil
+}
+
+func (c *checker) layers(ctx context.Context) error {
+	s := c.s
 	type task struct {
 		layerEntry
 		depth int
@@ -47,46 +188,50 @@ func (s *Store) Check(ctx context.Context, repair bool) ([]Finding, error) {
 	s.mu.Unlock()
 	defer func() {
 		for _, t := range tasks {
-			if _, err := s.releaseLayers(t.chain); err != nil {
-				s.log.Error("image store: release layer", "chain", t.chain, "error", err)
-			}
+			s.dropHold(t.chain)
 		}
 	}()
 	// Lower layers first: a repaired layer settles on what lies below it.
 	slices.SortFunc(tasks, func(a, b task) int {
 		return cmp.Or(cmp.Compare(a.depth, b.depth), cmp.Compare(a.chain, b.chain))
 	})
-	var found []Finding
 	for _, t := range tasks {
-		err := s.checkLayer(ctx, &t.layerEntry)
+		c.Layers++
+		c.LayerBytes += t.Size
+		err := layer.Verify(ctx, s.layerPath(t.Dir), t.DiffID)
 		if ctx.Err() != nil {
-			return found, ctx.Err()
+			return ctx.Err()
 		}
 		if err == nil {
 			continue
 		}
-		f := Finding{Layer: t.chain, Err: err, Images: s.markDamaged(t.chain, err)}
-		if repair {
+		f := Finding{Kind: Layer, Name: t.chain.String(), Err: err, Images: s.markDamaged(t.chain, err)}
+		if c.repair {
 			if rerr := s.repairLayer(ctx, &t.layerEntry); rerr != nil {
-				s.log.Error("image store: repair layer", "chain", t.chain, "error", rerr)
+				// It goes with its last image.
+				f.Err, f.Outcome = fmt.Errorf("%w; %w", err, rerr), Discarded
 			} else {
-				f.Repaired = true
+				f.Outcome = Repaired
 			}
 		}
-		found = append(found, f)
-	}
-	return found, nil
-}
-
-func (s *Store) checkLayer(ctx context.Context, l *layerEntry) error {
-	sum := digest.SHA256.Digester()
-	if err := layer.Assemble(ctx, s.layerPath(l.Dir), sum.Hash()); err != nil {
-		return err
-	}
-	if sum.Digest() != l.DiffID {
-		return fmt.Errorf("%w: it gives %s instead of %s", layer.ErrDamaged, sum.Digest(), l.DiffID)
+		c.found(f)
 	}
 	return nil
+}
+
+// dropHold ends a hold on a chain. In a store that is only read nothing can be removed by it.
+func (s *Store) dropHold(chain digest.Digest) {
+	if s.readOnly {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if l := s.layers[chain]; l != nil {
+			l.refs--
+		}
+		return
+	}
+	if _, err := s.releaseLayers(chain); err != nil {
+		s.log.Error("image store: release layer", "chain", chain, "error", err)
+	}
 }
 
 // markDamaged makes the images of a layer unusable and returns them.
@@ -115,32 +260,148 @@ func (s *Store) repairLayer(ctx context.Context, l *layerEntry) error {
 	blobs := s.blobs[l.DiffID]
 	s.mu.RUnlock()
 	for _, b := range blobs {
-		f, err := s.openBlob(b)
-		if err != nil {
+		if err := s.repairLayerFrom(ctx, l, b); !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
-		if f == nil {
-			continue
-		}
-		defer f.Close()
-		plain, err := layer.Decompress(ctx, f)
-		if err != nil {
-			return err
-		}
-		defer plain.Close()
-		in := s.newIngest()
-		defer in.abort()
-		u, err := in.unpack(ctx, plain)
-		if err != nil {
-			return err
-		}
-		if u.res.DiffID != l.DiffID {
-			return fmt.Errorf("the kept blob %s unpacks to %s", b.Digest, u.res.DiffID)
-		}
-		if _, err := in.stack(ctx, l.Parent, u); err != nil {
-			return err
-		}
-		return in.commit()
 	}
 	return fmt.Errorf("no compressed form of it is kept")
+}
+
+func (s *Store) repairLayerFrom(ctx context.Context, l *layerEntry, b blobRecord) error {
+	f, err := s.openBlob(b)
+	if err != nil {
+		return err
+	}
+	if f == nil {
+		return os.ErrNotExist
+	}
+	defer f.Close()
+	plain, err := layer.Decompress(ctx, f)
+	if err != nil {
+		return err
+	}
+	defer plain.Close()
+	in := s.newIngest()
+	defer in.abort()
+	u, err := in.unpack(ctx, plain)
+	if err != nil {
+		return err
+	}
+	if u.res.DiffID != l.DiffID {
+		return fmt.Errorf("the kept blob %s unpacks to %s", b.Digest, u.res.DiffID)
+	}
+	if _, err := in.stack(ctx, l.Parent, u); err != nil {
+		return err
+	}
+	return in.commit()
+}
+
+// manifests compares those of images with the images' ids and layers.
+func (c *checker) manifests(context.Context) error {
+	s := c.s
+	bad := map[digest.Digest]error{}
+	err := s.db.View(func(tx *bbolt.Tx) error {
+		return forEach(tx, bucketDocs, func(k, v []byte) error {
+			id := digest.Digest(k)
+			s.mu.RLock()
+			img := s.images[id]
+			s.mu.RUnlock()
+			if err := checkManifest(v, img); err != nil {
+				bad[id] = err
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		return err
+	}
+	for id, err := range bad {
+		f := Finding{Kind: Manifest, Name: id.String(), Err: err}
+		if c.repair {
+			s.writing.Lock()
+			err := s.db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(bucketDocs).Delete([]byte(id)) })
+			s.writing.Unlock()
+			if err != nil {
+				return err
+			}
+			f.Outcome = Discarded
+		}
+		c.found(f)
+	}
+	return nil
+}
+
+func checkManifest(record []byte, img *Image) error {
+	if img == nil {
+		return errors.New("its image is not there")
+	}
+	var m manifest
+	if err := json.Unmarshal(record, &m); err != nil {
+		return err
+	}
+	var doc ocispec.Manifest
+	if err := json.Unmarshal(m.Raw, &doc); err != nil {
+		return err
+	}
+	if doc.Config.Digest != "" && doc.Config.Digest != img.ID { // schema 1 has none
+		return fmt.Errorf("it is that of image %s", doc.Config.Digest)
+	}
+	if doc.Config.Digest != "" && len(doc.Layers) != len(img.RootFS.DiffIDs) {
+		return fmt.Errorf("it has %d layers instead of %d", len(doc.Layers), len(img.RootFS.DiffIDs))
+	}
+	return nil
+}
+
+// images tells and removes those that lack a layer.
+func (c *checker) images(context.Context) error {
+	s := c.s
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	all, err := s.List(Filter{All: true})
+	if err != nil {
+		return err
+	}
+	c.Images = len(all)
+	for _, img := range all {
+		if img.Damaged == nil {
+			continue
+		}
+		f := Finding{Kind: Broken, Name: img.ID.String(), Images: []digest.Digest{img.ID}, Tags: append(slices.Clone(img.Tags), img.RepoDigests...), Err: img.Damaged}
+		if c.repair {
+			r := removal{s: s}
+			if err := r.untag(img.ID, s.namesOf(img.ID)...); err != nil {
+				return err
+			}
+			if _, err := s.dropImage(img); err != nil {
+				return err
+			}
+			f.Outcome = Discarded
+		}
+		c.found(f)
+	}
+	return nil
+}
+
+// containers tells whose image is damaged or gone. Nothing is done about them: what
+// they wrote is whole, and the image may come back.
+func (c *checker) containers(context.Context) error {
+	s := c.s
+	s.mu.RLock()
+	for i, f := range c.Findings {
+		if f.Kind == Layer && f.Outcome == Discarded && s.layers[digest.Digest(f.Name)] != nil {
+			c.Findings[i].Outcome = Reported // a container still stands on it
+		}
+	}
+	chains := map[string]digest.Digest{}
+	for id, w := range s.rw {
+		chains[id] = w.chain
+	}
+	s.mu.RUnlock()
+	c.Containers = len(chains)
+	for id, chain := range chains {
+		if _, err := s.chainDirs(chain); err != nil {
+			c.found(Finding{Kind: Container, Name: id, Err: fmt.Errorf("its image cannot be used: %w; what it wrote is kept, and it can be started when the image is pulled or loaded again", err)})
+		}
+	}
+	return nil
 }

@@ -219,6 +219,9 @@ func (in *ingest) commit() error {
 			l.refs = was.refs
 			old = append(old, was.Dir)
 		} else {
+			// Others may have missed it: images, layers and containers that
+			// outlived a damaged record of it.
+			l.refs = s.usersLocked(l.chain)
 			s.holdLocked(l.Parent)
 		}
 		s.layers[l.chain] = l
@@ -239,8 +242,8 @@ func (in *ingest) commit() error {
 			(*into)[name] = id
 		}
 	}
-	if len(old) > 0 {
-		for id := range s.images {
+	for id, img := range s.images {
+		if img.Damaged != nil { // one of the layers may be what it lacked
 			changed[id] = true
 		}
 	}
@@ -262,6 +265,26 @@ func (in *ingest) commit() error {
 		}
 	}
 	return nil
+}
+
+// usersLocked counts what stands on a chain.
+func (s *Store) usersLocked(chain digest.Digest) (n int) {
+	for _, l := range s.layers {
+		if l.Parent == chain {
+			n++
+		}
+	}
+	for _, img := range s.images {
+		if img.Top == chain {
+			n++
+		}
+	}
+	for _, w := range s.rw {
+		if w.chain == chain {
+			n++
+		}
+	}
+	return n
 }
 
 // abort removes what commit did not take. After a commit it removes the layers nobody uses.

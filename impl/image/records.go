@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
 	"time"
 
+	"github.com/distribution/reference"
 	"github.com/opencontainers/go-digest"
 	"go.etcd.io/bbolt"
 	"golang.org/x/sys/unix"
@@ -54,13 +57,49 @@ func makeBuckets(tx *bbolt.Tx) error {
 	return nil
 }
 
-// readRecords fills the maps. A record that cannot be read is logged and
-// left out: one broken image must not keep the store from opening.
+// cannotRead notes a record that makes no sense: one broken image must not keep
+// the store from opening.
+func (s *Store) cannotRead(bucket, key []byte, err error) {
+	s.log.Error("image store: unreadable record", "bucket", string(bucket), "key", string(key), "error", err)
+	s.unread = append(s.unread, Finding{Kind: Record, Name: string(bucket) + " " + string(key), Err: err, bucket: bucket, key: slices.Clone(key)})
+}
+
+// forEach reads a bucket; one that is not there (in a store that is only read) is empty.
+func forEach(tx *bbolt.Tx, bucket []byte, fn func(k, v []byte) error) error {
+	if b := tx.Bucket(bucket); b != nil {
+		return b.ForEach(fn)
+	}
+	return nil
+}
+
+// checkLayerRecord says whether a record makes sense under its key.
+func checkLayerRecord(l *layerEntry) error {
+	if l.Dir == "" || l.Dir != filepath.Base(l.Dir) || l.Dir[0] == '.' {
+		return fmt.Errorf("%q is no folder's name", l.Dir)
+	}
+	if err := l.DiffID.Validate(); err != nil {
+		return fmt.Errorf("diff id %q: %w", l.DiffID, err)
+	}
+	chain := l.DiffID
+	if l.Parent != "" {
+		chain = digest.FromString(l.Parent.String() + " " + l.DiffID.String())
+	}
+	if chain != l.chain {
+		return fmt.Errorf("it describes layer %s", chain)
+	}
+	return nil
+}
+
+// readRecords fills the maps, and unread with what cannot be read.
 func (s *Store) readRecords(tx *bbolt.Tx) error {
-	err := tx.Bucket(bucketLayers).ForEach(func(k, v []byte) error {
+	err := forEach(tx, bucketLayers, func(k, v []byte) error {
 		l := &layerEntry{chain: digest.Digest(k)}
-		if err := json.Unmarshal(v, &l.layerRecord); err != nil {
-			s.log.Error("image store: unreadable layer record", "chain", string(k), "error", err)
+		err := json.Unmarshal(v, &l.layerRecord)
+		if err == nil {
+			err = checkLayerRecord(l)
+		}
+		if err != nil {
+			s.cannotRead(bucketLayers, k, err)
 			return nil
 		}
 		if err := layer.Check(s.layerPath(l.Dir)); err != nil {
@@ -76,13 +115,16 @@ func (s *Store) readRecords(tx *bbolt.Tx) error {
 	for _, l := range s.layers {
 		s.holdLocked(l.Parent)
 	}
-	err = tx.Bucket(bucketImages).ForEach(func(k, v []byte) error {
+	err = forEach(tx, bucketImages, func(k, v []byte) error {
 		var rec imageRecord
 		id := digest.Digest(k)
 		err := json.Unmarshal(v, &rec)
 		var img *Image
 		if err == nil {
-			raw := append([]byte(nil), tx.Bucket(bucketConfigs).Get(k)...)
+			var raw []byte
+			if b := tx.Bucket(bucketConfigs); b != nil {
+				raw = slices.Clone(b.Get(k))
+			}
 			if digest.FromBytes(raw) != id {
 				err = errors.New("configuration does not match the id")
 			} else {
@@ -90,7 +132,7 @@ func (s *Store) readRecords(tx *bbolt.Tx) error {
 			}
 		}
 		if err != nil {
-			s.log.Error("image store: unreadable image record", "image", string(k), "error", err)
+			s.cannotRead(bucketImages, k, err)
 			return nil
 		}
 		s.images[id] = img
@@ -104,20 +146,30 @@ func (s *Store) readRecords(tx *bbolt.Tx) error {
 		name []byte
 		into map[string]digest.Digest
 	}{{bucketTags, s.tags}, {bucketDigests, s.digests}} {
-		err := tx.Bucket(b.name).ForEach(func(k, v []byte) error {
-			if s.images[digest.Digest(v)] != nil {
-				b.into[string(k)] = digest.Digest(v)
+		err := forEach(tx, b.name, func(k, v []byte) error {
+			if s.images[digest.Digest(v)] == nil {
+				s.cannotRead(b.name, k, fmt.Errorf("its image %s is not there", v))
+				return nil
 			}
+			if _, err := reference.ParseNormalizedNamed(string(k)); err != nil {
+				s.cannotRead(b.name, k, err)
+				return nil
+			}
+			b.into[string(k)] = digest.Digest(v)
 			return nil
 		})
 		if err != nil {
 			return err
 		}
 	}
-	err = tx.Bucket(bucketBlobs).ForEach(func(k, v []byte) error {
+	err = forEach(tx, bucketBlobs, func(k, v []byte) error {
 		var list []blobRecord
-		if err := json.Unmarshal(v, &list); err != nil {
-			s.log.Error("image store: unreadable blob record", "layer", string(k), "error", err)
+		err := json.Unmarshal(v, &list)
+		for _, b := range list {
+			err = errors.Join(err, b.Digest.Validate())
+		}
+		if err != nil {
+			s.cannotRead(bucketBlobs, k, err)
 			return nil
 		}
 		s.blobs[digest.Digest(k)] = list

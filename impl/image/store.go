@@ -32,6 +32,7 @@ import (
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 
+	"github.com/seed-50ced230/berth/impl/database"
 	"github.com/seed-50ced230/berth/impl/fault"
 	"github.com/seed-50ced230/berth/impl/image/layer"
 )
@@ -48,6 +49,9 @@ type Options struct {
 	// an image that was pulled is pushed as it was. 0 means DefaultMaxBlobCache,
 	// less than 0 keeps none.
 	MaxBlobCache int64
+	// ReadOnly opens a store that is there for Check, and changes nothing on disk:
+	// neither does it sweep.
+	ReadOnly bool
 	// Logger receives what no caller can be told (sweeping, damaged layers).
 	// nil means slog.Default().
 	Logger *slog.Logger
@@ -94,6 +98,11 @@ type Store struct {
 	blobs   map[digest.Digest][]blobRecord // by diff id
 	inits   map[initKey]string
 	initOf  map[digest.Digest]initKey
+
+	// unread is what Open could not read. While there is any, no layer is swept:
+	// what lacks a record may be what the record named. writing guards it.
+	unread   []Finding
+	readOnly bool
 }
 
 // layerEntry is a layer in memory. refs counts images and layers on top of it,
@@ -126,6 +135,8 @@ func Open(root string, o Options) (*Store, error) {
 		rw:      map[string]*rwEntry{},
 		inits:   map[initKey]string{},
 		initOf:  map[digest.Digest]initKey{},
+
+		readOnly: o.ReadOnly,
 	}
 	if s.limits.Bytes == 0 {
 		s.limits.Bytes = DefaultMaxLayerBytes
@@ -149,6 +160,13 @@ func Open(root string, o Options) (*Store, error) {
 }
 
 func (s *Store) open() error {
+	file := filepath.Join(s.root, dbFile)
+	if err := database.Check(file); err != nil {
+		return fmt.Errorf("%w: run \"berthd check --repair\"", err)
+	}
+	if s.readOnly {
+		return s.openReadOnly(file)
+	}
 	// 0700: layers hold set-user-id programs and device nodes.
 	for _, dir := range []string{"", layersDir, rwDir, initDir, trashDir, blobsDir} {
 		if err := os.MkdirAll(filepath.Join(s.root, dir), 0o700); err != nil {
@@ -159,11 +177,7 @@ func (s *Store) open() error {
 		return err
 	}
 	var err error
-	s.db, err = bbolt.Open(filepath.Join(s.root, dbFile), 0o600, &bbolt.Options{Timeout: time.Second, FreelistType: bbolt.FreelistMapType})
-	if errors.Is(err, berrors.ErrTimeout) {
-		return fault.Unavailable("image store %s is in use by another process", s.root)
-	}
-	if err != nil {
+	if s.db, err = s.openDatabase(file, false); err != nil {
 		return err
 	}
 	if err := s.db.Update(makeBuckets); err != nil {
@@ -179,8 +193,30 @@ func (s *Store) open() error {
 	return s.sweep()
 }
 
+func (s *Store) openDatabase(file string, readOnly bool) (*bbolt.DB, error) {
+	db, err := bbolt.Open(file, 0o600, &bbolt.Options{Timeout: time.Second, FreelistType: bbolt.FreelistMapType, ReadOnly: readOnly})
+	if errors.Is(err, berrors.ErrTimeout) {
+		return nil, fault.Unavailable("image store %s is in use by another process", s.root)
+	}
+	return db, err
+}
+
+func (s *Store) openReadOnly(file string) (err error) {
+	if s.db, err = s.openDatabase(file, true); err != nil {
+		return err
+	}
+	if err := s.db.View(s.readRecords); err != nil {
+		return err
+	}
+	return s.readWritables()
+}
+
 // sweep removes what no record names: the remains of a crash.
 func (s *Store) sweep() error {
+	if len(s.unread) > 0 {
+		s.log.Warn("image store: parts of it cannot be read, so nothing is swept; run \"berthd check --repair\"", "count", len(s.unread))
+		return nil
+	}
 	for chain, l := range s.layers {
 		if l.refs == 0 { // its image went, but the record stayed
 			l.refs = 1
@@ -189,6 +225,22 @@ func (s *Store) sweep() error {
 			}
 		}
 	}
+	left, err := s.leftovers()
+	if err != nil {
+		return err
+	}
+	for _, path := range left {
+		s.log.Info("image store: sweep", "path", path)
+		if err := s.trash.add(filepath.Join(s.root, path)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// leftovers are the paths below the root that no record names.
+func (s *Store) leftovers() ([]string, error) {
+	var left []string
 	known := map[string]bool{}
 	for _, l := range s.layers {
 		known[l.Dir] = true
@@ -196,8 +248,8 @@ func (s *Store) sweep() error {
 	blobs := s.knownBlobs()
 	for _, sub := range []string{layersDir, rwDir, initDir, blobsDir} {
 		entries, err := os.ReadDir(filepath.Join(s.root, sub))
-		if err != nil {
-			return err
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return nil, err
 		}
 		for _, e := range entries {
 			// Init layers are never removed: running containers have them mounted.
@@ -205,20 +257,19 @@ func (s *Store) sweep() error {
 				sub == initDir && !strings.HasPrefix(e.Name(), ".") {
 				continue
 			}
-			s.log.Info("image store: sweep", "path", filepath.Join(sub, e.Name()))
-			if err := s.trash.add(filepath.Join(s.root, sub, e.Name())); err != nil {
-				return err
-			}
+			left = append(left, filepath.Join(sub, e.Name()))
 		}
 	}
-	return nil
+	return left, nil
 }
 
 // Close waits for running transactions and removals and closes the store's file.
 func (s *Store) Close() error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	s.trash.close()
+	if s.trash != nil {
+		s.trash.close()
+	}
 	return s.db.Close()
 }
 

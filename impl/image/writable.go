@@ -232,7 +232,7 @@ func (s *Store) RemoveWritable(id string) error {
 // readWritables finds the writable layers that are on disk.
 func (s *Store) readWritables() error {
 	entries, err := os.ReadDir(filepath.Join(s.root, rwDir))
-	if err != nil {
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
 	for _, e := range entries {
@@ -243,7 +243,10 @@ func (s *Store) readWritables() error {
 		target, err := os.Readlink(link)
 		image, chain, ok := strings.Cut(target, " ")
 		if err != nil || !ok {
-			s.log.Error("image store: folder is no writable layer", "name", e.Name(), "error", err)
+			if err == nil {
+				err = fmt.Errorf("its link to the image leads to %q", target)
+			}
+			s.unreadWritable(e.Name(), err)
 			continue
 		}
 		entry := &rwEntry{image: digest.Digest(image), chain: digest.Digest(chain)}
@@ -254,6 +257,17 @@ func (s *Store) readWritables() error {
 		s.holdLocked(entry.chain)
 	}
 	return nil
+}
+
+// unreadWritable notes a writable layer whose image nobody knows, if there is
+// anything in it that somebody may want back.
+func (s *Store) unreadWritable(id string, err error) {
+	s.log.Error("image store: folder is no writable layer", "name", id, "error", err)
+	upper := filepath.Join(s.root, rwDir, id, rwUpper)
+	if files, rerr := os.ReadDir(upper); rerr != nil || len(files) == 0 {
+		return
+	}
+	s.unread = append(s.unread, Finding{Kind: Container, Name: id, Err: fmt.Errorf("%w; its files are in %s", err, upper)})
 }
 
 // WritableSize returns the file bytes in the upper directory (SizeRw).

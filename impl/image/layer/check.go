@@ -1,7 +1,9 @@
 package layer
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -10,6 +12,9 @@ import (
 // does not read files; Assemble finds what it does not.
 func Check(dir string) error {
 	st, err := os.Lstat(filepath.Join(dir, DiffDir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: its files are missing (%s)", ErrDamaged, dir)
+	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
@@ -17,6 +22,9 @@ func Check(dir string) error {
 		return fmt.Errorf("%w: %s is no folder", ErrDamaged, DiffDir)
 	}
 	st, err = os.Lstat(filepath.Join(dir, recipeFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: its recipe is missing (%s)", ErrDamaged, dir)
+	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	}

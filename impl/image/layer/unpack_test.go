@@ -64,6 +64,9 @@ func assemble(t testing.TB, dir string) []byte {
 	if err := layer.Assemble(context.Background(), dir, &b); err != nil {
 		t.Fatal(err)
 	}
+	if err := layer.Verify(context.Background(), dir, digest.FromBytes(b.Bytes())); err != nil {
+		t.Errorf("verify: %v", err)
+	}
 	return b.Bytes()
 }
 
