@@ -80,6 +80,10 @@ readme: ## put the figures of coverage into README.md (tools/readme bench: those
 test-clients: setup-test build ## only the tests with the docker command and docker-py
 	$(GO) test -count=1 -timeout 30m -parallel 4 ./clienttest $(TESTFLAGS)
 
+.PHONY: test-fields
+test-fields: setup-test build ## only the tests of what a container can ask for
+	$(GO) test -count=1 -timeout 30m ./fieldtest $(TESTFLAGS)
+
 .PHONY: conformance
 conformance: build ## replay every documented example against a fresh berthd
 	@mkdir -p reports

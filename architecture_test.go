@@ -23,6 +23,7 @@ var rooms = []struct {
 	{"conformance/", 9},
 	{"clienttest", 9},
 	{"endurance", 9},
+	{"fieldtest", 9},
 	{"bench", 9},
 	{"testbed", 8}, // what tests drive: daemons, registries, images
 	{"gen/client/", 7},

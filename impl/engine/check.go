@@ -1,11 +1,11 @@
 package engine
 
 import (
+	"net"
 	"path"
 	"slices"
 	"strings"
 
-	"github.com/docker/go-connections/nat"
 	"github.com/docker/go-units"
 
 	"github.com/seed-50ced230/berth/gen/hub/models"
@@ -92,14 +92,15 @@ func (e *Engine) checkHostConfig(c *models.ContainerConfig, h *models.HostConfig
 	if err := checkLimits(h); err != nil {
 		return nil, err
 	}
+	if err := checkCpuset(h); err != nil {
+		return nil, err
+	}
+	warnings = append(warnings, dropWeights(h)...)
 	switch h.RestartPolicy.Name {
-	case "", "no", "always", "unless-stopped":
-		if h.RestartPolicy.MaximumRetryCount != 0 {
-			return nil, fault.Invalid("maximum restart count not valid with restart policy of %q", h.RestartPolicy.Name)
-		}
+	case "", "no", "always", "unless-stopped": // which ignore a number (v1.18 reference, RestartPolicy)
 	case "on-failure":
 		if h.RestartPolicy.MaximumRetryCount < 0 {
-			return nil, fault.Invalid("maximum restart count must be a positive integer")
+			return nil, fault.Invalid("maximum restart count cannot be negative")
 		}
 	default:
 		return nil, fault.Invalid("invalid restart policy %s", h.RestartPolicy.Name)
@@ -108,12 +109,20 @@ func (e *Engine) checkHostConfig(c *models.ContainerConfig, h *models.HostConfig
 	if err != nil {
 		return nil, err
 	}
-	_, missing, err := defaults.Grant(host, h.CapAdd, h.CapDrop, h.Privileged)
+	granted, missing, err := defaults.Grant(host, h.CapAdd, h.CapDrop, h.Privileged)
 	if err != nil {
+		return nil, err
+	}
+	if _, err := e.security(h, granted); err != nil {
 		return nil, err
 	}
 	if len(missing) > 0 {
 		warnings = append(warnings, "This host does not have all capabilities itself. The container runs without: "+strings.Join(missing, ", "))
+	}
+	for _, d := range h.Devices {
+		if strings.Trim(d.CgroupPermissions, "rwm") != "" {
+			return nil, fault.Invalid("invalid device mode: %s", d.CgroupPermissions)
+		}
 	}
 	for _, u := range h.Ulimits {
 		l := units.Ulimit{Name: u.Name, Soft: u.Soft, Hard: u.Hard}
@@ -128,8 +137,8 @@ func (e *Engine) checkHostConfig(c *models.ContainerConfig, h *models.HostConfig
 		return nil, err
 	}
 	for spec := range c.ExposedPorts {
-		if _, err := nat.NewPort(nat.SplitProtoPort(spec)); err != nil {
-			return nil, fault.Invalid("Invalid port specification: %q", spec)
+		if _, err := expandPort(spec); err != nil {
+			return nil, err
 		}
 	}
 	if err := checkPortBindings(h.PortBindings); err != nil {
@@ -180,6 +189,11 @@ func checkLimits(h *models.HostConfig) error {
 	if h.BlkioWeight != 0 && (h.BlkioWeight < 10 || h.BlkioWeight > 1000) {
 		return fault.Invalid("Range of blkio weight is from 10 to 1000.")
 	}
+	for _, d := range h.BlkioWeightDevice {
+		if d.Weight < 10 || d.Weight > 1000 {
+			return fault.Invalid("Range of blkio weight is from 10 to 1000.")
+		}
+	}
 	if h.OomScoreAdj < -1000 || h.OomScoreAdj > 1000 {
 		return fault.Invalid("Invalid value %d, range for oom score adj is [-1000, 1000].", h.OomScoreAdj)
 	}
@@ -198,6 +212,11 @@ func (e *Engine) checkConfig(c *models.ContainerConfig, h *models.HostConfig) er
 	for _, kv := range c.Env {
 		if kv == "" || kv[0] == '=' || strings.ContainsRune(kv, 0) {
 			return fault.Invalid("invalid environment variable: %q", kv)
+		}
+	}
+	if c.MacAddress != "" {
+		if mac, err := net.ParseMAC(c.MacAddress); err != nil || len(mac) != 6 {
+			return fault.Invalid("invalid mac address %q", c.MacAddress)
 		}
 	}
 	if _, err := parseSignal(string(c.StopSignal), 15); err != nil {
@@ -223,9 +242,6 @@ func (e *Engine) resolveModes(h *models.HostConfig) error {
 			return err
 		}
 		h.NetworkMode = "container:" + other.ID
-		if len(h.PortBindings) > 0 || h.PublishAllPorts {
-			return fault.Conflict("Conflicting options: port publishing and the container type network mode.")
-		}
 	}
 	for field, mode := range map[string]*string{"ipc": &h.IpcMode, "pid": &h.PidMode} {
 		name, ok := strings.CutPrefix(*mode, "container:")
@@ -244,7 +260,7 @@ func (e *Engine) resolveModes(h *models.HostConfig) error {
 		return fault.Invalid("--uts: Invalid UTS mode")
 	}
 	if h.UsernsMode != "" && h.UsernsMode != "host" {
-		return fault.Invalid("--userns: Invalid user namespace mode")
+		return fault.Invalid("--userns: Invalid USER mode")
 	}
 	return nil
 }

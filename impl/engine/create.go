@@ -15,6 +15,7 @@ import (
 	"github.com/seed-50ced230/berth/impl/container"
 	"github.com/seed-50ced230/berth/impl/fault"
 	"github.com/seed-50ced230/berth/impl/image"
+	"github.com/seed-50ced230/berth/impl/runtime/defaults"
 	"github.com/seed-50ced230/berth/impl/wire"
 )
 
@@ -37,6 +38,9 @@ func (e *Engine) ContainerCreate(ctx context.Context, p *hub.ContainerCreatePara
 	}
 	liftOldResources(config, host)
 	fillHostConfig(host)
+	if err := checkConflicts(config, host); err != nil {
+		return nil, err
+	}
 	warnings, err := e.checkHostConfig(config, host)
 	if err != nil {
 		return nil, err
@@ -72,6 +76,9 @@ func (e *Engine) ContainerCreate(ctx context.Context, p *hub.ContainerCreatePara
 		return nil, err
 	}
 	if err := e.resolveModes(host); err != nil {
+		return nil, err
+	}
+	if err := e.checkLinks(host); err != nil {
 		return nil, err
 	}
 	if config.Hostname == "" {
@@ -146,6 +153,9 @@ func fillHostConfig(h *models.HostConfig) {
 	if h.OomKillDisable == nil {
 		no := false
 		h.OomKillDisable = &no
+	}
+	if h.ShmSize == 0 {
+		h.ShmSize = defaults.ShmSize
 	}
 }
 

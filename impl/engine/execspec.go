@@ -42,7 +42,7 @@ func (e *Engine) execProcess(r *container.Record, x *container.Exec, task *runti
 	if err != nil {
 		return nil, err
 	}
-	s, err := e.security(r, granted)
+	s, err := e.security(r.HostConfig, granted)
 	if err != nil {
 		return nil, err
 	}

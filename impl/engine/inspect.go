@@ -8,6 +8,7 @@ import (
 	"github.com/seed-50ced230/berth/gen/hub"
 	"github.com/seed-50ced230/berth/gen/hub/models"
 	"github.com/seed-50ced230/berth/impl/container"
+	"github.com/seed-50ced230/berth/impl/network"
 )
 
 // driverName is the storage driver that the API shows.
@@ -40,7 +41,7 @@ func (e *Engine) ContainerInspect(ctx context.Context, p *hub.ContainerInspectPa
 		ExecDriver:      execDriver,
 		ExecIDs:         e.runningExecs(r.ID),
 		Config:          r.Config,
-		HostConfig:      r.HostConfig,
+		HostConfig:      e.shownHostConfig(r),
 		Mounts:          mountPoints(r),
 		NetworkSettings: networkSettings(r),
 	}
@@ -96,7 +97,11 @@ func (e *Engine) filePath(r *container.Record, name string) string {
 	if r.State.StartedAt.IsZero() {
 		return ""
 	}
-	return filepath.Join(e.dir(r.ID), name)
+	id := r.ID
+	if mode, other := networkMode(r); mode == network.ModeContainer {
+		id = other // whose files it shares
+	}
+	return filepath.Join(e.dir(id), name)
 }
 
 func mountPoints(r *container.Record) []models.MountPoint {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/seed-50ced230/berth/gen/hub/models"
 	"github.com/seed-50ced230/berth/impl/container"
 	"github.com/seed-50ced230/berth/impl/fault"
 	"github.com/seed-50ced230/berth/impl/network"
@@ -38,6 +39,87 @@ func parseLinks(links []network.Link, more []string) ([]network.Link, error) {
 	return links, nil
 }
 
+// checkLinks looks for the containers that a new host configuration links to on
+// the default network and writes their ids into it, so that a link follows its
+// container when that is renamed. Elsewhere what is linked to need not exist.
+func (e *Engine) checkLinks(h *models.HostConfig) error {
+	switch h.NetworkMode {
+	case "", "default", "bridge":
+	default:
+		for _, text := range h.Links {
+			if _, _, err := parseLink(text); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	resolved := make([]string, len(h.Links))
+	for i, text := range h.Links {
+		name, alias, err := parseLink(text)
+		if err != nil {
+			return err
+		}
+		other, err := e.containers.Get(name)
+		if err != nil {
+			return fault.NotFound("Could not get container for %s", name)
+		}
+		if other.Record().HostConfig.NetworkMode == "host" {
+			return fault.Conflict("Conflicting options: host type networking can't be used with links. This would result in undefined behavior")
+		}
+		resolved[i] = other.ID + ":" + alias
+	}
+	if len(resolved) > 0 {
+		h.Links = resolved
+	}
+	return nil
+}
+
+// shownHostConfig is the host configuration as inspect has it: links on the
+// default network are paths, "/target:/container/alias", and those whose target
+// is gone are left out.
+func (e *Engine) shownHostConfig(r *container.Record) *models.HostConfig {
+	if mode, name := networkMode(r); len(r.HostConfig.Links) == 0 || mode != network.ModeBridge || name != network.NameBridge {
+		return r.HostConfig
+	}
+	h := *r.HostConfig
+	h.Links = nil
+	for _, text := range r.HostConfig.Links {
+		name, alias, err := parseLink(text)
+		if err != nil {
+			continue // refused at creation
+		}
+		if other, err := e.containers.Get(name); err == nil {
+			h.Links = append(h.Links, other.Record().Name+":"+r.Name+"/"+alias)
+		}
+	}
+	return &h
+}
+
+// linkNames are the further names of a container in lists: the links that
+// others have to it.
+func (e *Engine) linkNames(all []*container.Container) map[string][]string {
+	names := map[string][]string{}
+	for _, c := range all {
+		r := c.Record()
+		if len(r.HostConfig.Links) == 0 {
+			continue
+		}
+		if mode, name := networkMode(r); mode != network.ModeBridge || name != network.NameBridge {
+			continue
+		}
+		for _, text := range r.HostConfig.Links {
+			name, alias, err := parseLink(text)
+			if err != nil {
+				continue
+			}
+			if other, err := e.containers.Get(name); err == nil {
+				names[other.ID] = append(names[other.ID], r.Name+"/"+alias)
+			}
+		}
+	}
+	return names
+}
+
 // link is a link of the default network whose target was found.
 type link struct {
 	target *container.Record
@@ -60,7 +142,7 @@ func (e *Engine) links(r *container.Record) ([]link, error) {
 		}
 		other, err := e.containers.Get(name)
 		if err != nil {
-			return nil, fault.NotFound("Could not get container for %s", name)
+			continue // removed since, and the link with it
 		}
 		target := other.Record()
 		if !target.State.Live() {

@@ -22,7 +22,9 @@ func (e *Engine) ContainerList(ctx context.Context, p *hub.ContainerListParams) 
 		return nil, err
 	}
 	list := []models.ContainerSummary{}
-	for _, c := range e.containers.List() {
+	all := e.containers.List()
+	links := e.linkNames(all)
+	for _, c := range all {
 		r := c.Record()
 		take, stop := s.next(r)
 		if stop {
@@ -32,6 +34,7 @@ func (e *Engine) ContainerList(ctx context.Context, p *hub.ContainerListParams) 
 			continue
 		}
 		m := e.summary(r)
+		m.Names = append(m.Names, links[r.ID]...)
 		if p.Size {
 			rw, root, err := e.sizes(ctx, r)
 			if err != nil {

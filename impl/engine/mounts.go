@@ -79,13 +79,8 @@ func (e *Engine) planMounts(r *container.Record) ([]container.Mount, error) {
 		}
 		put(container.Mount{Driver: volume.DriverLocal, Destination: clean, RW: true, Anonymous: true})
 	}
-	for destination := range r.HostConfig.Tmpfs {
-		if !path.IsAbs(destination) || path.Clean(destination) == "/" {
-			return nil, fault.Invalid("invalid tmpfs destination %q", destination)
-		}
-		if bound[path.Clean(destination)] {
-			return nil, fault.Invalid("Duplicate mount point: %s", destination)
-		}
+	if err := checkTmpfs(r.HostConfig, bound); err != nil {
+		return nil, err
 	}
 	slices.SortFunc(mounts, func(a, b container.Mount) int { return strings.Compare(a.Destination, b.Destination) })
 	return mounts, nil

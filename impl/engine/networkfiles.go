@@ -26,6 +26,26 @@ func (e *Engine) networkFiles(r *container.Record, s *network.Sandbox) (network.
 	return network.WriteFiles(spec)
 }
 
+// shareHostname gives a container that shares another's network the other's
+// host name, too, as Docker Engine does: the hosts file that they share says so.
+func (e *Engine) shareHostname(c *container.Container) error {
+	mode, id := networkMode(c.Record())
+	if mode != network.ModeContainer {
+		return nil
+	}
+	other, err := e.containers.Get(id)
+	if err != nil {
+		return err
+	}
+	from := other.Record().Config
+	c.Update(func(r *container.Record) {
+		config := *r.Config
+		config.Hostname, config.Domainname = from.Hostname, from.Domainname
+		r.Config = &config
+	})
+	return nil
+}
+
 func (e *Engine) filesSpec(r *container.Record, s *network.Sandbox) (network.FilesSpec, error) {
 	h := r.HostConfig
 	mode, _ := networkMode(r)

@@ -29,7 +29,7 @@ func (e *Engine) ociSpec(r *container.Record, w *image.Writable, s *network.Sand
 	if err != nil {
 		return nil, err
 	}
-	security, err := e.security(r, granted)
+	security, err := e.security(h, granted)
 	if err != nil {
 		return nil, err
 	}
@@ -247,9 +247,6 @@ func devices(spec *specs.Spec, wanted []deviceMapping, privileged bool) error {
 		access := d.CgroupPermissions
 		if access == "" {
 			access = "rwm"
-		}
-		if strings.Trim(access, "rwm") != "" {
-			return fault.Invalid("invalid device mode: %s", access)
 		}
 		inside := d.PathInContainer
 		if inside == "" {

@@ -5,7 +5,7 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
-	"github.com/seed-50ced230/berth/impl/container"
+	"github.com/seed-50ced230/berth/gen/hub/models"
 	"github.com/seed-50ced230/berth/impl/fault"
 )
 
@@ -18,10 +18,10 @@ type security struct {
 // security reads HostConfig.SecurityOpt: seccomp=unconfined or a profile as
 // JSON, no-new-privileges, and the labels of MAC systems, which mean nothing on
 // a host without them. Both separators of that era, "=" and ":", are read.
-func (e *Engine) security(r *container.Record, capabilities []string) (security, error) {
+func (e *Engine) security(h *models.HostConfig, capabilities []string) (security, error) {
 	var s security
 	profile := ""
-	for _, option := range r.HostConfig.SecurityOpt {
+	for _, option := range h.SecurityOpt {
 		if option == "no-new-privileges" {
 			s.noNewPrivileges = true
 			continue
@@ -42,7 +42,7 @@ func (e *Engine) security(r *container.Record, capabilities []string) (security,
 	}
 	var err error
 	switch {
-	case profile == "unconfined" || profile == "" && r.HostConfig.Privileged:
+	case profile == "unconfined" || profile == "" && h.Privileged:
 	case profile == "":
 		s.seccomp, err = e.profiles.Default(capabilities)
 	default:

@@ -56,6 +56,9 @@ func (e *Engine) start(ctx context.Context, c *container.Container) error {
 	if err := e.findPlaces(c); err != nil {
 		return e.startFailed(c, err)
 	}
+	if err := e.shareHostname(c); err != nil {
+		return e.startFailed(c, err)
+	}
 	r := c.Record()
 	sandbox, task, err := e.launch(ctx, r, l)
 	if err != nil {
@@ -89,6 +92,9 @@ func (e *Engine) start(ctx context.Context, c *container.Container) error {
 func (e *Engine) launch(ctx context.Context, r *container.Record, l *live) (_ *network.Sandbox, _ *runtime.Task, err error) {
 	e.Runtime.Expect()
 	if err := e.checkMounts(r); err != nil {
+		return nil, nil, err
+	}
+	if err := checkBlockDevices(r.HostConfig); err != nil {
 		return nil, nil, err
 	}
 	writable, err := e.Images.Writable(r.ID)

@@ -17,10 +17,14 @@ import (
 func (e *Engine) replaceHostConfig(c *container.Container, body *models.HostConfig) error {
 	before := c.Record()
 	h := *body
+	fillHostConfig(&h)
 	if _, err := e.checkHostConfig(before.Config, &h); err != nil {
 		return err
 	}
 	if err := e.resolveModes(&h); err != nil {
+		return err
+	}
+	if err := e.checkLinks(&h); err != nil {
 		return err
 	}
 	next := *before

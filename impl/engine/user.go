@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/cyphar/filepath-securejoin/pathrs-lite"
 	"github.com/moby/sys/user"
@@ -45,9 +46,16 @@ func findUser(tree *os.File, name string, groups []string, env []string) (specs.
 	if err != nil {
 		return specs.User{}, nil, fault.Invalid("%w", err)
 	}
-	u := specs.User{UID: uint32(found.Uid), GID: uint32(found.Gid)}
+	// The main group is among the further ones, too: a program that changes its
+	// main group must not leave it by that (CVE-2022-36109).
+	u := specs.User{UID: uint32(found.Uid), GID: uint32(found.Gid), AdditionalGids: []uint32{uint32(found.Gid)}}
+	add := func(g int) {
+		if !slices.Contains(u.AdditionalGids, uint32(g)) {
+			u.AdditionalGids = append(u.AdditionalGids, uint32(g))
+		}
+	}
 	for _, g := range found.Sgids {
-		u.AdditionalGids = append(u.AdditionalGids, uint32(g))
+		add(g)
 	}
 	if len(groups) > 0 {
 		more, err := user.GetAdditionalGroups(groups, bytes.NewReader(group))
@@ -55,7 +63,7 @@ func findUser(tree *os.File, name string, groups []string, env []string) (specs.
 			return specs.User{}, nil, fault.Invalid("%w", err)
 		}
 		for _, g := range more {
-			u.AdditionalGids = append(u.AdditionalGids, uint32(g))
+			add(g)
 		}
 	}
 	return u, replaceEnv([]string{"HOME=" + found.Home}, env), nil

@@ -71,13 +71,14 @@ func ReadonlyPaths() []string {
 	return []string{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"}
 }
 
-const defaultShmSize = 64 << 20
+// ShmSize is the size of /dev/shm in bytes where nobody asked for another.
+const ShmSize = 64 << 20
 
 // Mounts are the file systems of the kernel. In a privileged container /sys
 // and the cgroups are writable.
 func Mounts(shmSize int64, privileged bool) []specs.Mount {
 	if shmSize <= 0 {
-		shmSize = defaultShmSize
+		shmSize = ShmSize
 	}
 	access := "ro"
 	if privileged {

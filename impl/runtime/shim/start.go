@@ -31,6 +31,9 @@ func startContainer(order *protocol.Order, stdio *stdio) (_ *started, err error)
 		order.OCI.Root = &specs.Root{}
 	}
 	order.OCI.Root.Path = root
+	if err := borrowMounts(order); err != nil {
+		return nil, err
+	}
 	config, err := specconv.CreateLibcontainerConfig(&specconv.CreateOpts{
 		CgroupName:       order.ID,
 		UseSystemdCgroup: order.Systemd,

@@ -1,0 +1,185 @@
+// Package fieldtest proves what a container can ask for. It starts a berthd of
+// its own and speaks the raw API to it, at every version that documents what is
+// tried:
+//
+//   - the table of fields (rows_*_test.go) has a row for each field of the body
+//     of POST /containers/create, which shows the field's effect from inside a
+//     running container, and what inspect answers;
+//   - the table of refusals (refusals_*_test.go) has what Docker Engine refuses,
+//     with its statuses and texts;
+//   - the tests of lists and states hold inspect and list to what is the case.
+//
+// It needs root and the programs of bin/ ("make build").
+package fieldtest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/seed-50ced230/berth/testbed/busybox"
+	"github.com/seed-50ced230/berth/testbed/daemon"
+)
+
+// What the engine of these tests makes carries this name, which no other
+// engine's things have.
+const (
+	bridge  = "berthfield0"
+	address = "10.216.0.1/22"
+	cgroup  = "/" + bridge
+)
+
+// atATime is how many tests talk to the engine at the same time.
+const atATime = "6"
+
+var binaries = flag.String("bin", "../bin", "`directory` of berthd and berth-shim")
+
+// The suite's engine. TestMain sets these before the tests and nothing changes
+// them afterwards.
+var (
+	// engine is the running daemon.
+	engine *daemon.Daemon
+	// client reaches it.
+	client *http.Client
+	// scratch is a directory for the tests, removed at the end.
+	scratch string
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if flag.Lookup("test.parallel").Value.String() == flag.Lookup("test.parallel").DefValue {
+		_ = flag.Set("test.parallel", atATime)
+	}
+	code, err := run(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "field tests:", err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func run(m *testing.M) (code int, err error) {
+	if os.Geteuid() != 0 {
+		return 1, errors.New("a container engine needs root: run them as root")
+	}
+	release, err := takeTurns()
+	if err != nil {
+		return 1, err
+	}
+	defer release()
+	// /tmp and not TMPDIR: a socket's path must be short.
+	if scratch, err = os.MkdirTemp("/tmp", "berth-fields-"); err != nil {
+		return 1, err
+	}
+	remains := daemon.Remains{Dir: filepath.Join(scratch, "engine"), Bridge: bridge, Cgroup: cgroup}
+	defer func() {
+		if e := errors.Join(remains.Remove(), os.RemoveAll(scratch)); e != nil {
+			code, err = 1, errors.Join(err, e)
+		}
+	}()
+	if engine, err = startBerth(remains.Dir); err != nil {
+		return 1, err
+	}
+	client = daemon.Client(engine.Socket())
+	defer func() {
+		log, e := os.ReadFile(engine.Log())
+		if e == nil && (bytes.Contains(log, []byte("panic:")) || bytes.Contains(log, []byte("DATA RACE"))) {
+			e = fmt.Errorf("the daemon's log tells of a panic or a data race:\n%s", daemon.Tail(engine.Log(), 8192))
+		}
+		client.CloseIdleConnections()
+		if e := errors.Join(e, engine.Stop(30*time.Second)); e != nil {
+			code, err = 1, errors.Join(err, e)
+		}
+	}()
+	if err := makeImages(); err != nil {
+		return 1, err
+	}
+	return m.Run(), nil
+}
+
+func startBerth(dir string) (*daemon.Daemon, error) {
+	program, err := filepath.Abs(filepath.Join(*binaries, "berthd"))
+	if err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(program); err != nil {
+		return nil, fmt.Errorf("berthd is not built (make build): %w", err)
+	}
+	command, err := daemon.Berth(program, dir, "--bridge", bridge, "--bip", address, "--cgroup-parent", cgroup, "--debug")
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	return daemon.Start(ctx, command)
+}
+
+// takeTurns waits until no other run of these tests is at work on the machine.
+func takeTurns() (release func(), err error) {
+	lock, err := os.OpenFile("/tmp/berth-fields.lock", os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+		lock.Close()
+		return nil, fmt.Errorf("lock %s: %w", lock.Name(), err)
+	}
+	return func() { lock.Close() }, nil
+}
+
+// The images of these tests: busybox, and one made from it with content and a
+// configuration.
+const (
+	plainImage = "busybox"
+	richImage  = "rich:1"
+)
+
+// richSetup makes the files of richImage: a directory with content, a user in
+// two groups, a program that may not be run.
+const richSetup = `mkdir -p /content/sub && echo from-image >/content/file && chmod 750 /content && chown -R 1234:2345 /content
+echo 'worker:x:1234:2345:a worker:/home/worker:/bin/sh' >>/etc/passwd
+echo 'crew:x:2345:' >>/etc/group; echo 'extra:x:3456:worker' >>/etc/group; echo 'more:x:4567:' >>/etc/group
+echo text >/notaprogram && chmod 644 /notaprogram`
+
+// richConfig is the configuration of richImage.
+var richConfig = object{
+	"Env": list{"FROM_IMAGE=yes", "BOTH=image"}, "Cmd": list{"echo", "image-cmd"}, "Entrypoint": list{"/bin/echo", "image-entrypoint"},
+	"Labels": object{"of": "image", "both": "image"}, "WorkingDir": "/content/sub", "ExposedPorts": object{"4000/tcp": object{}},
+	"Volumes": object{"/imagevolume": object{}}, "User": "worker", "StopSignal": "SIGUSR2",
+}
+
+func makeImages() error {
+	var image bytes.Buffer
+	if err := busybox.Archive(&image, plainImage+":latest"); err != nil {
+		return err
+	}
+	if a, err := request(http.MethodPost, "/v1.23/images/load?quiet=1", &image, "application/x-tar"); err != nil || a.status != http.StatusOK {
+		return fmt.Errorf("load the busybox image: %v %v", a, err)
+	}
+	made, err := requestJSON(http.MethodPost, "/v1.23/containers/create?name=rich", object{"Image": plainImage, "Cmd": list{"sh", "-c", richSetup}})
+	if err != nil || made.status != http.StatusCreated {
+		return fmt.Errorf("make the rich image: %v %v", made, err)
+	}
+	for _, step := range []struct {
+		method, path string
+		body         any
+	}{
+		{"POST", "/v1.23/containers/rich/start", nil},
+		{"POST", "/v1.23/containers/rich/wait", nil},
+		{"POST", "/v1.23/commit?container=rich&repo=rich&tag=1", richConfig},
+		{"DELETE", "/v1.23/containers/rich?v=1", nil},
+	} {
+		if a, err := requestJSON(step.method, step.path, step.body); err != nil || a.status >= 300 {
+			return fmt.Errorf("make the rich image: %s %s: %v %v", step.method, step.path, a, err)
+		}
+	}
+	return nil
+}
