@@ -88,7 +88,7 @@ require (
 	go.opentelemetry.io/otel/trace v1.47.0 // indirect
 	go.yaml.in/yaml/v3 v3.0.5 // YAML of examples and reports
 	golang.org/x/mod v0.41.0 // indirect
-	golang.org/x/net v0.62.0 // DNS messages, for the resolver of user-defined networks
+	golang.org/x/net v0.62.0 // DNS messages, for the resolver of user-defined networks; the addresses of datagrams, for relays
 	golang.org/x/sync v0.24.0 // groups and semaphores of goroutines
 	golang.org/x/sys v0.49.0 // system calls that the standard library lacks
 	golang.org/x/text v0.43.0 // indirect

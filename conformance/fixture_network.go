@@ -40,7 +40,11 @@ func (r *Run) networkCreated() {
 			map[string]any{"Subnet": "172.24.56.0/24", "Gateway": "172.24.56.1"},
 			map[string]any{"Subnet": "2001:db8::/64", "Gateway": "2001:db8::1"},
 		}}
-		settings["EnableIPv6"] = true
+		if r.atLeast("1.23") {
+			settings["EnableIPv6"] = true
+		} else {
+			settings["Options"] = map[string]any{"com.docker.network.enable_ipv6": "true"}
+		}
 	}
 	r.values["network"] = r.createNetwork(settings)
 	r.values["name"] = name

@@ -222,7 +222,12 @@ func networkOptions(c *config.Config, log *slog.Logger) (network.Options, error)
 		}
 		return nil
 	}
+	if c.IPv6 != (c.FixedCIDR6 != "") {
+		return o, errors.New("ipv6 and fixed-cidr-v6 need each other: the first turns IPv6 on, the second says which addresses the default network has")
+	}
 	return o, errors.Join(
+		prefix("fixed-cidr-v6", c.FixedCIDR6, &o.FixedCIDR6),
+		addr("default-gateway-v6", c.Gateway6, &o.DefaultGateway6),
 		prefix("bip", c.BridgeIP, &o.BridgeIP),
 		prefix("fixed-cidr", c.FixedCIDR, &o.FixedCIDR),
 		addr("default-gateway", c.Gateway, &o.DefaultGateway),

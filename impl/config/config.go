@@ -44,6 +44,9 @@ type Config struct {
 	Bridge       string   `json:"bridge"`
 	BridgeIP     string   `json:"bip"`
 	FixedCIDR    string   `json:"fixed-cidr"`
+	IPv6         bool     `json:"ipv6"`
+	FixedCIDR6   string   `json:"fixed-cidr-v6"`
+	Gateway6     string   `json:"default-gateway-v6"`
 	Gateway      string   `json:"default-gateway"`
 	MTU          int      `json:"mtu"`
 	ICC          bool     `json:"icc"`

@@ -22,8 +22,12 @@ func endpointSpec(p container.Place) (network.EndpointSpec, error) {
 	if spec.Links, err = parseLinks(nil, p.Links); err != nil || p.IPAMConfig == nil {
 		return spec, err
 	}
-	if p.IPAMConfig.IPv6Address != "" {
-		return spec, fault.Unimplemented("static IPv6 addresses are not implemented by this engine yet")
+	if text := p.IPAMConfig.IPv6Address; text != "" {
+		addr, err := netip.ParseAddr(text)
+		if err != nil || !addr.Is6() || addr.Zone() != "" {
+			return spec, fault.Invalid("invalid IPv6 address: %s", text)
+		}
+		spec.IPv6 = addr
 	}
 	if text := p.IPAMConfig.IPv4Address; text != "" {
 		addr, err := netip.ParseAddr(text)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/seed-50ced230/berth/impl/fault"
 	"github.com/seed-50ced230/berth/impl/network/bridge"
+	"github.com/seed-50ced230/berth/impl/network/firewall"
 	"github.com/seed-50ced230/berth/impl/network/netns"
 	"github.com/seed-50ced230/berth/impl/network/resolver"
 )
@@ -53,27 +54,23 @@ func (m *Manager) connect(s *Sandbox, spec EndpointSpec, undo *undoStack) error 
 		return err
 	}
 	undo.push(func() error { m.rest(s, e, n); return nil })
-	before := s.exit()
 	host, err := bridge.OpenHost()
 	if err != nil {
 		return err
 	}
 	defer host.Close()
-	port := bridge.Port{HostName: e.HostInterface, Name: e.Interface, MAC: []byte(e.MAC), Address: e.IPv4}
-	if before < 0 {
-		port.Gateway = e.IPv4Gateway
-	}
+	port := e.port(s.exit() < 0, s.exit6() < 0)
 	undo.push(func() error { return bridge.Detach(e.HostInterface) })
 	if err := netns.Do(s.Key, func() error { return n.bridge.Attach(host, port) }); err != nil {
 		return fault.Internal("connect container %s to network %s: %w", s.ContainerID, n.def.Name, err)
 	}
+	was := s.forwards()
 	s.Endpoints = append(s.Endpoints, e)
-	if before < 0 {
-		if err := m.table.Add(s.forwards()); err != nil {
-			return fault.Internal("connect container %s to network %s: %w", s.ContainerID, n.def.Name, err)
-		}
-		undo.push(func() error { return m.table.Remove(s.forwards()) })
+	more := slices.DeleteFunc(s.forwards(), func(f firewall.Forward) bool { return slices.Contains(was, f) })
+	if err := m.table.Add(more); err != nil {
+		return fault.Internal("connect container %s to network %s: %w", s.ContainerID, n.def.Name, err)
 	}
+	undo.push(func() error { return m.table.Remove(more) })
 	if s.Resolver == (resolver.Ports{}) && m.named(s) {
 		if err := m.serveNames(s, undo); err != nil {
 			return err
@@ -105,7 +102,7 @@ func (m *Manager) Disconnect(ctx context.Context, containerID, networkNameOrID s
 	if i < 0 || n.bridge == nil {
 		return nil, fault.NotFound("container %s is not connected to network %s", containerID, n.def.Name)
 	}
-	e, wasExit := s.Endpoints[i], s.exit() == i
+	e, wasExit := s.Endpoints[i], s.exit() == i || s.exit6() == i
 	var errs []error
 	if wasExit {
 		errs = append(errs, m.table.Remove(s.forwards()))
@@ -117,11 +114,8 @@ func (m *Manager) Disconnect(ctx context.Context, containerID, networkNameOrID s
 		return nil, fault.Internal("disconnect container %s from network %s: %w", containerID, n.def.Name, err)
 	}
 	s.Endpoints = slices.Delete(s.Endpoints, i, i+1)
-	if next := s.exit(); wasExit && next >= 0 {
-		to := s.Endpoints[next]
-		errs = append(errs,
-			netns.Do(s.Key, func() error { return bridge.Route(to.Interface, to.IPv4Gateway) }),
-			m.table.Add(s.forwards()))
+	if wasExit {
+		errs = append(errs, netns.Do(s.Key, s.route), m.table.Add(s.forwards()))
 		m.cutFlows(s)
 	}
 	errs = append(errs, m.save(s))
@@ -168,21 +162,57 @@ func (m *Manager) unuse(n *network) {
 	n.users--
 }
 
-// rest gives an endpoint's address back when its interface is gone.
+// rest gives an endpoint's addresses back when its interface is gone.
 func (m *Manager) rest(s *Sandbox, e Endpoint, n *network) {
 	ports := s.udpPorts()
+	six := e.IPv6.IsValid() && n.pool6 != nil
 	n.pool.Rest(e.IPv4.Addr())
+	if six {
+		n.pool6.Rest(e.IPv6.Addr())
+	}
 	m.reap.add(e.HostInterface, func() {
 		if len(ports) > 0 {
-			m.endFlows(s.ContainerID, e.IPv4.Addr())
+			m.endFlows(s.ContainerID, e.IPv4.Addr(), e.IPv6.Addr())
 		}
 		n.pool.Give(e.IPv4.Addr())
+		if six {
+			n.pool6.Give(e.IPv6.Addr())
+		}
 	})
 }
 
 // on gives the index of the endpoint on a network, or -1.
 func (s *Sandbox) on(networkID string) int {
 	return slices.IndexFunc(s.Endpoints, func(e Endpoint) bool { return e.NetworkID == networkID })
+}
+
+// route gives the calling thread's namespace its default routes.
+func (s *Sandbox) route() error {
+	var errs []error
+	if i := s.exit(); i >= 0 {
+		errs = append(errs, bridge.Route(s.Endpoints[i].Interface, s.Endpoints[i].IPv4Gateway))
+	}
+	if i := s.exit6(); i >= 0 {
+		errs = append(errs, bridge.Route(s.Endpoints[i].Interface, s.Endpoints[i].IPv6Gateway))
+	}
+	return errors.Join(errs...)
+}
+
+// port is the endpoint as the bridge needs it, with default routes or without.
+func (e Endpoint) port(exit, exit6 bool) bridge.Port {
+	p := bridge.Port{HostName: e.HostInterface, Name: e.Interface, MAC: []byte(e.MAC), Address: e.IPv4, Address6: e.IPv6}
+	if exit {
+		p.Gateway = e.IPv4Gateway
+	}
+	if exit6 {
+		p.Gateway6 = e.IPv6Gateway
+	}
+	return p
+}
+
+// exit6 is exit for IPv6.
+func (s *Sandbox) exit6() int {
+	return slices.IndexFunc(s.Endpoints, func(e Endpoint) bool { return e.IPv6Gateway.IsValid() })
 }
 
 // exit gives the index of the endpoint with the default route and the published

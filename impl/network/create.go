@@ -36,7 +36,8 @@ type CreateSpec struct {
 	Driver     string
 	Internal   bool
 	EnableIPv6 bool
-	// IPAM may have one IPv4 pool; without one a free subnet is chosen.
+	// IPAM may have one IPv4 pool; without one a free subnet is chosen. With
+	// EnableIPv6 it must have one IPv6 pool, too.
 	IPAM    IPAM
 	Options map[string]string
 	Labels  map[string]string
@@ -44,7 +45,7 @@ type CreateSpec struct {
 
 // CreateNetwork makes a network. Classes: InvalidArgument, Forbidden (the name
 // of a predefined network), NotFound (driver), Conflict (name or subnet taken),
-// Unimplemented (IPv6), Unavailable (no subnet left).
+// Unavailable (no subnet left, no IPv6 in the kernel).
 func (m *Manager) CreateNetwork(ctx context.Context, spec CreateSpec) (Network, error) {
 	def, err := define(spec)
 	if err != nil {
@@ -142,17 +143,18 @@ func (m *Manager) drop(n *network) error {
 func define(spec CreateSpec) (definition, error) {
 	def := definition{ID: newID(), Name: spec.Name, Driver: "bridge", Created: time.Now().UTC(), Internal: spec.Internal,
 		IPAM: spec.IPAM, Options: maps.Clone(spec.Options), Labels: maps.Clone(spec.Labels)}
-	// Pools of IPv6 are shown but not used as long as the network has no IPv6,
-	// as in Docker Engine.
 	def.IPAM.Config = nil
-	var idle []IPAMConfig
+	var pools, pools6 []IPAMConfig
 	for _, c := range spec.IPAM.Config {
-		if c.Subnet.Addr().Is6() {
-			idle = append(idle, c)
+		if c.is6() {
+			pools6 = append(pools6, c)
 		} else {
-			def.IPAM.Config = append(def.IPAM.Config, c)
+			pools = append(pools, c)
 		}
 	}
+	// A pool that is to be chosen comes first, too. Pools of IPv6 are shown but
+	// not used as long as the network has no IPv6, as in Docker Engine.
+	def.IPAM.Config = slices.Concat(pools, pools6)
 	switch {
 	case spec.Name == "":
 		return def, fault.Invalid("network name cannot be empty")
@@ -164,26 +166,56 @@ func define(spec CreateSpec) (definition, error) {
 		return def, fault.NotFound("network plugin %q not found", spec.Driver)
 	case spec.IPAM.Driver != "" && spec.IPAM.Driver != "default":
 		return def, fault.NotFound("IPAM plugin %q not found", spec.IPAM.Driver)
-	case spec.EnableIPv6:
-		return def, fault.Unimplemented("IPv6 networks are not implemented")
-	case len(def.IPAM.Config) > 1:
-		return def, fault.Invalid("the bridge driver has one IPv4 subnet per network")
+	case len(pools) > 1 || spec.EnableIPv6 && len(pools6) > 1:
+		return def, fault.Invalid("bridge driver doesn't support multiple subnets: one of IPv4 and one of IPv6 per network")
 	}
-	if len(def.IPAM.Config) == 0 || !def.IPAM.Config[0].Subnet.IsValid() {
-		if len(def.IPAM.Config) == 1 {
-			c := def.IPAM.Config[0]
-			if c.Gateway.IsValid() || c.IPRange.IsValid() || len(c.AuxAddresses) > 0 {
-				return def, fault.Invalid("a gateway, an address range and auxiliary addresses need a subnet")
-			}
+	var err error
+	if spec.EnableIPv6 {
+		if !bridge.HasIPv6() {
+			return def, fault.Unavailable("the host's kernel has no IPv6: a network cannot have it")
 		}
-		def.IPAM.Config = idle
+		if len(pools6) == 0 || !pools6[0].Subnet.IsValid() {
+			return def, fault.Invalid("could not find an available, non-overlapping IPv6 address pool among the defaults to assign to the network: give an IPv6 subnet in IPAM.Config")
+		}
+		if err := checkSubnet6(pools6[0].Subnet); err != nil {
+			return def, err
+		}
+		if def.Address6, err = pools6[0].bridgeAddress(); err != nil {
+			return def, err
+		}
+		if _, err := newPool(def.Address6, pools6[0]); err != nil {
+			return def, err
+		}
+	}
+	if len(pools) == 0 {
 		return def, nil
 	}
-	c := def.IPAM.Config[0]
-	def.IPAM.Config = append(def.IPAM.Config, idle...)
+	c := pools[0]
+	if !c.Subnet.IsValid() {
+		if c.Gateway.IsValid() || c.IPRange.IsValid() || len(c.AuxAddresses) > 0 {
+			return def, fault.Invalid("a gateway, an address range and auxiliary addresses need a subnet")
+		}
+		def.IPAM.Config = pools6 // the one that is chosen takes its place
+		return def, nil
+	}
 	if c.Subnet.Bits() > 30 {
 		return def, fault.Invalid("subnet %s has no room for a gateway and a container", c.Subnet)
 	}
+	if def.Address, err = c.bridgeAddress(); err != nil {
+		return def, err
+	}
+	_, err = newPool(def.Address, c)
+	return def, err
+}
+
+// is6 tells whether the pool is one of IPv6 addresses.
+func (c IPAMConfig) is6() bool {
+	return c.Subnet.Addr().Is6() || !c.Subnet.IsValid() && (c.Gateway.Is6() || c.IPRange.Addr().Is6())
+}
+
+// bridgeAddress is the gateway of the pool, or the first address that is no
+// other host's, with the subnet's length.
+func (c IPAMConfig) bridgeAddress() (netip.Prefix, error) {
 	gateway := c.Gateway
 	if !gateway.IsValid() {
 		span := c.Subnet
@@ -196,16 +228,31 @@ func define(spec CreateSpec) (definition, error) {
 		}
 	}
 	if !c.Subnet.Contains(gateway) {
-		return def, fault.Invalid("invalid gateway %s: not of subnet %s", gateway, c.Subnet)
+		return netip.Prefix{}, fault.Invalid("invalid gateway %s: not of subnet %s", gateway, c.Subnet)
 	}
-	def.Address = netip.PrefixFrom(gateway, c.Subnet.Bits())
-	_, err := def.newPool()
-	return def, err
+	return netip.PrefixFrom(gateway, c.Subnet.Bits()), nil
+}
+
+// checkSubnet6 refuses what cannot be routed to a network of containers.
+func checkSubnet6(p netip.Prefix) error {
+	a := p.Addr()
+	switch {
+	case !a.Is6() || a.Is4In6():
+		return fault.Invalid("subnet %s is not one of IPv6", p)
+	case p.Bits() > 126 || p.Bits() < 8:
+		return fault.Invalid("IPv6 subnet %s must have a length from 8 to 126", p)
+	case a.IsLinkLocalUnicast() || a.IsMulticast() || a.IsLoopback() || a.IsUnspecified():
+		return fault.Invalid("IPv6 subnet %s must be of global or unique local addresses", p)
+	}
+	return nil
 }
 
 // chooseSubnet completes a definition without a subnet and checks one with.
 func (m *Manager) chooseSubnet(n *network) error {
 	own := m.ownSubnets(n)
+	if n.def.Address6.IsValid() && overlaps(n.def.Address6.Masked(), own) {
+		return fault.Conflict("Pool overlaps with other one on this address space")
+	}
 	if n.def.Address.IsValid() {
 		if overlaps(n.def.Address.Masked(), own) {
 			return fault.Conflict("Pool overlaps with other one on this address space")
@@ -231,27 +278,39 @@ func (m *Manager) openUserDefined(n *network) (err error) {
 	if n.settings, err = n.def.settings(m.opts); err != nil {
 		return err
 	}
-	if n.pool, err = n.def.newPool(); err != nil {
+	if n.pool, err = newPool(n.def.Address, n.def.pool(false)); err != nil {
 		return err
 	}
+	if n.def.Address6.IsValid() {
+		if n.pool6, err = newPool(n.def.Address6, n.def.pool(true)); err != nil {
+			return err
+		}
+	}
 	if !n.def.Internal {
-		n.gateway = n.def.Address.Addr()
+		n.gateway, n.gateway6 = n.def.Address.Addr(), n.def.Address6.Addr()
 	}
 	return n.up()
 }
 
-// newPool makes the pool of a definition with what containers cannot have.
-func (d definition) newPool() (*ipam.Pool, error) {
-	var c IPAMConfig
-	if len(d.IPAM.Config) > 0 && !d.IPAM.Config[0].Subnet.Addr().Is6() {
-		c = d.IPAM.Config[0]
+// pool gives what the definition says of its pool of a family; the zero value
+// if it says nothing.
+func (d definition) pool(six bool) IPAMConfig {
+	for _, c := range d.IPAM.Config {
+		if c.is6() == six {
+			return c
+		}
 	}
-	pool, err := ipam.NewPool(d.Address.Masked(), c.IPRange)
+	return IPAMConfig{}
+}
+
+// newPool makes the pool of a bridge's subnet with what containers cannot have.
+func newPool(address netip.Prefix, c IPAMConfig) (*ipam.Pool, error) {
+	pool, err := ipam.NewPool(address.Masked(), c.IPRange)
 	if err != nil {
 		return nil, err
 	}
-	if err := pool.TakeAddr(d.Address.Addr()); err != nil {
-		return nil, fault.Invalid("invalid gateway %s of subnet %s: %w", d.Address.Addr(), d.Address.Masked(), err)
+	if err := pool.TakeAddr(address.Addr()); err != nil {
+		return nil, fault.Invalid("invalid gateway %s of subnet %s: %w", address.Addr(), address.Masked(), err)
 	}
 	for name, a := range c.AuxAddresses {
 		if err := pool.TakeAddr(a); err != nil {

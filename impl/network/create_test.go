@@ -173,7 +173,14 @@ func TestConnect(t *testing.T) {
 
 func TestCreateRefusals(t *testing.T) {
 	e := newEnv(t)
-	e.create(CreateSpec{Name: "taken", IPAM: pool("10.44.0.0/16")})
+	e.create(CreateSpec{Name: "taken", EnableIPv6: true, IPAM: IPAM{Config: append(pool("10.44.0.0/16").Config, pool("fd00:44::/64").Config...)}})
+	six := func(subnets ...string) CreateSpec {
+		s := CreateSpec{Name: "x", EnableIPv6: true}
+		for _, subnet := range subnets {
+			s.IPAM.Config = append(s.IPAM.Config, pool(subnet).Config...)
+		}
+		return s
+	}
 	option := func(k, v string) CreateSpec { return CreateSpec{Name: "x", Options: map[string]string{k: v}} }
 	for _, c := range []struct {
 		spec CreateSpec
@@ -188,7 +195,14 @@ func TestCreateRefusals(t *testing.T) {
 		{CreateSpec{Name: "x", IPAM: IPAM{Driver: "nope"}}, errdefs.IsNotFound, `IPAM plugin "nope" not found`},
 		{CreateSpec{Name: "x", IPAM: pool("10.44.3.0/24")}, errdefs.IsConflict, "Pool overlaps with other one on this address space"},
 		{CreateSpec{Name: "x", IPAM: pool("10.43.0.0/31")}, errdefs.IsInvalidArgument, ""},
-		{CreateSpec{Name: "x", EnableIPv6: true}, errdefs.IsNotImplemented, ""},
+		{CreateSpec{Name: "x", EnableIPv6: true}, errdefs.IsInvalidArgument, ""},
+		{six("fe80::/64"), errdefs.IsInvalidArgument, ""},
+		{six("ff05::/64"), errdefs.IsInvalidArgument, ""},
+		{six("fd00:43::/127"), errdefs.IsInvalidArgument, ""},
+		{six("::ffff:10.43.0.0/112"), errdefs.IsInvalidArgument, ""},
+		{six("fd00:43::/64", "fd00:45::/64"), errdefs.IsInvalidArgument, ""},
+		{six("fd00:44:0:0:1::/80"), errdefs.IsConflict, "Pool overlaps with other one on this address space"},
+		{CreateSpec{Name: "x", IPAM: IPAM{Config: append(pool("10.41.0.0/24").Config, pool("10.42.0.0/24").Config...)}}, errdefs.IsInvalidArgument, ""},
 		{CreateSpec{Name: "x", IPAM: IPAM{Config: []IPAMConfig{{Subnet: netip.MustParsePrefix("10.43.0.0/24"), Gateway: mustAddr("10.42.0.1")}}}}, errdefs.IsInvalidArgument, ""},
 		{CreateSpec{Name: "x", IPAM: IPAM{Config: []IPAMConfig{{Gateway: mustAddr("10.42.0.1")}}}}, errdefs.IsInvalidArgument, ""},
 		{option(optionICC, "perhaps"), errdefs.IsInvalidArgument, ""},

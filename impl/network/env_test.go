@@ -129,6 +129,9 @@ func (e *env) census() census {
 			if n.pool != nil {
 				c.addresses += n.pool.Used()
 			}
+			if n.pool6 != nil {
+				c.addresses += n.pool6.Used()
+			}
 		}
 	}
 	return c
@@ -159,7 +162,7 @@ func answer(t testing.TB, s *Sandbox, proto Protocol, port int, name string) {
 	t.Helper()
 	listen := func() error {
 		if proto == UDP {
-			c, err := net.ListenPacket("udp4", fmt.Sprintf(":%d", port))
+			c, err := net.ListenPacket("udp", fmt.Sprintf(":%d", port))
 			if err != nil {
 				return err
 			}
@@ -176,7 +179,7 @@ func answer(t testing.TB, s *Sandbox, proto Protocol, port int, name string) {
 			}()
 			return nil
 		}
-		l, err := net.Listen("tcp4", fmt.Sprintf(":%d", port))
+		l, err := net.Listen("tcp", fmt.Sprintf(":%d", port))
 		if err != nil {
 			return err
 		}
@@ -204,7 +207,7 @@ func answer(t testing.TB, s *Sandbox, proto Protocol, port int, name string) {
 func ask(key string, proto Protocol, to string, patience time.Duration) (string, error) {
 	var text string
 	talk := func() error {
-		c, err := net.DialTimeout(string(proto)+"4", to, patience)
+		c, err := net.DialTimeout(string(proto), to, patience)
 		if err != nil {
 			return err
 		}
@@ -264,7 +267,7 @@ func must(t testing.TB, err error) {
 
 func addr(s *Sandbox) netip.Addr { return s.Endpoints[0].IPv4.Addr() }
 
-func at(a any, port int) string { return fmt.Sprintf("%v:%d", a, port) }
+func at(a any, port int) string { return net.JoinHostPort(fmt.Sprint(a), fmt.Sprint(port)) }
 
 type testWriter struct{ t testing.TB }
 

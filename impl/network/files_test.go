@@ -50,7 +50,7 @@ func TestReachable(t *testing.T) {
 		{"empty", "", fallback},
 		{"tabs", "nameserver\t127.0.1.1\n nameserver  10.0.0.1\n", " nameserver  10.0.0.1\n"},
 	} {
-		if got := reachable(c.text); got != c.want {
+		if got := reachable(c.text, false); got != c.want {
 			t.Errorf("%s:\n%s", c.name, got)
 		}
 	}

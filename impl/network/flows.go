@@ -1,6 +1,7 @@
 package network
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"slices"
@@ -28,8 +29,12 @@ func (f *flows) cut(match netlink.CustomConntrackFilter) error {
 		}
 		f.handle = h
 	}
-	_, err := f.handle.ConntrackDeleteFilters(netlink.ConntrackTable, unix.AF_INET, match)
-	return err
+	var errs []error
+	for _, family := range []netlink.InetFamily{unix.AF_INET, unix.AF_INET6} {
+		_, err := f.handle.ConntrackDeleteFilters(netlink.ConntrackTable, family, match)
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 func (f *flows) close() {
@@ -56,8 +61,8 @@ func (m *Manager) cutFlows(s *Sandbox) {
 
 // endFlows makes the kernel forget the UDP flows to a container's published
 // ports, before another container gets its address.
-func (m *Manager) endFlows(containerID string, addr netip.Addr) {
-	if err := m.flows.cut(flowsOf(addr)); err != nil {
+func (m *Manager) endFlows(containerID string, addrs ...netip.Addr) {
+	if err := m.flows.cut(flowsOf(addrs)); err != nil {
 		m.log.Warn("flows to a released container stay", "container", containerID, "err", err)
 	}
 }
@@ -82,11 +87,13 @@ func (f flowsTo) MatchConntrackFlow(flow *netlink.ConntrackFlow) bool {
 	return flow.Forward.Protocol == unix.IPPROTO_UDP && slices.Contains(f, flow.Forward.DstPort) && !leaves
 }
 
-// flowsOf are the UDP flows that are translated to a container's address.
-type flowsOf netip.Addr
+// flowsOf are the UDP flows that are translated to one of a container's addresses.
+type flowsOf []netip.Addr
 
 // MatchConntrackFlow implements netlink.CustomConntrackFilter.
 func (f flowsOf) MatchConntrackFlow(flow *netlink.ConntrackFlow) bool {
-	to := net.IP(netip.Addr(f).AsSlice())
-	return flow.Forward.Protocol == unix.IPPROTO_UDP && flow.Reverse.SrcIP.Equal(to) && !flow.Forward.DstIP.Equal(to)
+	return flow.Forward.Protocol == unix.IPPROTO_UDP && slices.ContainsFunc(f, func(a netip.Addr) bool {
+		to := net.IP(a.AsSlice())
+		return flow.Reverse.SrcIP.Equal(to) && !flow.Forward.DstIP.Equal(to)
+	})
 }

@@ -40,8 +40,11 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// hostAddr is the address of the test host's "outer" device.
-const hostAddr = "198.51.100.2"
+// The addresses of the test host's "outer" device.
+const (
+	hostAddr  = "198.51.100.2"
+	hostAddr6 = "2001:db8:99::2"
+)
 
 // prepareHost gives the fresh namespace lo and a device with an address. The
 // device's peer is where outer_test puts another host.
@@ -65,9 +68,13 @@ func prepareHost() error {
 	if err != nil {
 		return err
 	}
-	addr := &netlink.Addr{IPNet: &net.IPNet{IP: net.ParseIP(hostAddr), Mask: net.CIDRMask(24, 32)}}
-	if err := netlink.AddrAdd(outer, addr); err != nil {
-		return err
+	for _, addr := range []*netlink.Addr{
+		{IPNet: &net.IPNet{IP: net.ParseIP(hostAddr), Mask: net.CIDRMask(24, 32)}},
+		{IPNet: &net.IPNet{IP: net.ParseIP(hostAddr6), Mask: net.CIDRMask(64, 128)}, Flags: unix.IFA_F_NODAD},
+	} {
+		if err := netlink.AddrAdd(outer, addr); err != nil {
+			return err
+		}
 	}
 	return netlink.LinkSetUp(outer)
 }

@@ -49,6 +49,10 @@ type Options struct {
 	BridgeIP netip.Prefix
 	// FixedCIDR limits the addresses of containers to a part of the subnet.
 	FixedCIDR netip.Prefix
+	// FixedCIDR6 is the default network's IPv6 subnet; zero means no IPv6 there.
+	FixedCIDR6 netip.Prefix
+	// DefaultGateway6 is the gateway of its containers if it is not the bridge.
+	DefaultGateway6 netip.Addr
 	// DefaultGateway is the gateway of containers if it is not the bridge.
 	DefaultGateway netip.Addr
 	// MTU of the containers' interfaces (1500).
@@ -71,6 +75,8 @@ type Manager struct {
 	table *firewall.Table
 	ports hostport.Table
 	flows flows
+	// relays are by hostport.Key; values are *relay.Relay.
+	relays sync.Map
 	// unwatch ends the watch over the host's firewall.
 	unwatch func()
 	reap    *reaper
@@ -143,6 +149,7 @@ func (m *Manager) Close() error {
 	}
 	errs := []error{m.closeNames()}
 	m.reap.close()
+	m.closeRelays()
 	m.flows.close()
 	m.ports.Close()
 	if err := errors.Join(append(errs, m.table.Close())...); err != nil {

@@ -95,6 +95,15 @@ func (e Endpoint) named() bool {
 	return e.NetworkName != NameBridge && e.NetworkName != NameHost && e.NetworkName != NameNone
 }
 
+// addresses are those of both families that the endpoint has.
+func (e Endpoint) addresses() []netip.Addr {
+	list := []netip.Addr{e.IPv4.Addr()}
+	if e.IPv6.IsValid() {
+		list = append(list, e.IPv6.Addr())
+	}
+	return list
+}
+
 // serveNames starts the sandbox's resolver; s is the caller's copy.
 func (m *Manager) serveNames(s *Sandbox, undo *undoStack) error {
 	server, err := resolver.Start(s.Key, s.Resolver, view{m, s.ContainerID}, m.log.With("container", s.ContainerID))
@@ -172,7 +181,7 @@ func (m *Manager) zone(networkID string) *zone {
 	m.mu.Unlock()
 	z = &zone{addrs: make(map[string][]netip.Addr), names: make(map[netip.Addr]string)}
 	for _, c := range members {
-		name, addr := c.id, c.IPv4.Addr()
+		name := c.id
 		if len(name) > shortID {
 			name = name[:shortID]
 		}
@@ -185,11 +194,15 @@ func (m *Manager) zone(networkID string) *zone {
 		}
 		for _, n := range all {
 			n = strings.ToLower(n)
-			if !slices.Contains(z.addrs[n], addr) {
-				z.addrs[n] = append(z.addrs[n], addr)
+			for _, addr := range c.addresses() {
+				if !slices.Contains(z.addrs[n], addr) {
+					z.addrs[n] = append(z.addrs[n], addr)
+				}
 			}
 		}
-		z.names[addr] = name + "." + c.NetworkName
+		for _, addr := range c.addresses() {
+			z.names[addr] = name + "." + c.NetworkName
+		}
 	}
 	m.names.mu.Lock()
 	defer m.names.mu.Unlock()

@@ -32,6 +32,9 @@ type network struct {
 	settings
 	pool    *ipam.Pool
 	gateway netip.Addr // what containers route to; zero in internal networks
+	// The same for IPv6; pool6 is nil in networks without.
+	pool6    *ipam.Pool
+	gateway6 netip.Addr
 
 	users int // endpoints made or in the making; guarded by Manager.mu
 }
@@ -52,7 +55,9 @@ type definition struct {
 	Driver  string    `json:"driver"`
 	Created time.Time `json:"created"`
 	// Address is the bridge's own with the subnet's length.
-	Address  netip.Prefix      `json:"address,omitzero"`
+	Address netip.Prefix `json:"address,omitzero"`
+	// Address6 is the same for IPv6; zero in networks without.
+	Address6 netip.Prefix      `json:"address6,omitzero"`
 	Internal bool              `json:"internal,omitempty"`
 	IPAM     IPAM              `json:"ipam,omitzero"`
 	Options  map[string]string `json:"options,omitempty"`
@@ -172,12 +177,46 @@ func (m *Manager) openDefault(n *network) error {
 		}
 		n.gateway = gw
 	}
+	if err := m.openDefault6(n); err != nil {
+		return err
+	}
 	return n.up()
+}
+
+// openDefault6 settles the default network's IPv6 address: the first one of the
+// configured subnet.
+func (m *Manager) openDefault6(n *network) error {
+	before := n.def.Address6
+	n.def.Address6 = netip.Prefix{}
+	if p := m.opts.FixedCIDR6; p.IsValid() {
+		if err := checkSubnet6(p); err != nil {
+			return err
+		}
+		n.def.Address6 = netip.PrefixFrom(ipam.First(p), p.Bits())
+		var err error
+		if n.pool6, err = ipam.NewPool(p, netip.Prefix{}); err != nil {
+			return err
+		}
+		n.gateway6 = n.def.Address6.Addr()
+		if err := n.pool6.TakeAddr(n.gateway6); err != nil {
+			return err
+		}
+		if gw := m.opts.DefaultGateway6; gw.IsValid() && gw != n.gateway6 {
+			if err := n.pool6.TakeAddr(gw); err != nil {
+				return fmt.Errorf("reserve the default gateway %s: %w", gw, err)
+			}
+			n.gateway6 = gw
+		}
+	}
+	if before.IsValid() && before != n.def.Address6 {
+		return bridge.Withdraw(n.device, before)
+	}
+	return nil
 }
 
 // up brings the network's device up.
 func (n *network) up() (err error) {
-	n.bridge, err = bridge.Ensure(bridge.Config{Device: n.device, Gateway: n.def.Address, MTU: n.mtu, Isolate: n.isolate})
+	n.bridge, err = bridge.Ensure(bridge.Config{Device: n.device, Gateway: n.def.Address, Gateway6: n.def.Address6, MTU: n.mtu, Isolate: n.isolate})
 	return err
 }
 
@@ -190,6 +229,9 @@ func (m *Manager) ownSubnets(but *network) []netip.Prefix {
 		if n != but && n.def.Address.IsValid() {
 			list = append(list, n.def.Address.Masked())
 		}
+		if n != but && n.def.Address6.IsValid() {
+			list = append(list, n.def.Address6.Masked())
+		}
 	}
 	return list
 }
@@ -201,7 +243,7 @@ func (m *Manager) firewallNetworks() []firewall.Network {
 	var list []firewall.Network
 	for _, n := range m.networks {
 		if n.bridge != nil {
-			list = append(list, firewall.Network{Device: n.device, Subnet: n.def.Address.Masked(),
+			list = append(list, firewall.Network{Device: n.device, Subnet: n.def.Address.Masked(), Subnet6: n.def.Address6.Masked(),
 				Masquerade: n.masquerade, Isolate: n.isolate, Internal: n.def.Internal})
 		}
 	}
@@ -261,6 +303,7 @@ func (m *Manager) snapshot(n *network) Network {
 	out := Network{
 		ID: n.def.ID, Name: n.def.Name, Driver: n.def.Driver, Scope: "local",
 		Internal:   n.def.Internal,
+		EnableIPv6: n.def.Address6.IsValid(),
 		IPAM:       IPAM{Driver: "default", Options: maps.Clone(n.def.IPAM.Options), Config: slices.Clone(n.def.IPAM.Config)},
 		Options:    maps.Clone(n.def.Options),
 		Labels:     maps.Clone(n.def.Labels),
@@ -278,7 +321,7 @@ func (m *Manager) snapshot(n *network) Network {
 		out.Labels = map[string]string{}
 	}
 	if n.def.Name == NameBridge {
-		out.IPAM.Config = []IPAMConfig{m.defaultPool(n)}
+		out.IPAM.Config = m.defaultPools(n)
 		out.Options = map[string]string{
 			optionDefaultBridge: "true",
 			optionICC:           strconv.FormatBool(!n.isolate),
@@ -298,14 +341,18 @@ func (m *Manager) snapshot(n *network) Network {
 	return out
 }
 
-// defaultPool is the default network's pool as engines of this API show it: the
-// gateway only where the operator chose it.
-func (m *Manager) defaultPool(n *network) IPAMConfig {
+// defaultPools are the default network's pools as engines of this API show them:
+// the gateway only where the operator chose it.
+func (m *Manager) defaultPools(n *network) []IPAMConfig {
 	pool := IPAMConfig{Subnet: n.def.Address.Masked(), IPRange: m.opts.FixedCIDR}
 	if m.opts.BridgeIP.IsValid() {
 		pool.Gateway = n.def.Address.Addr()
 	}
-	return pool
+	list := []IPAMConfig{pool}
+	if n.pool6 != nil {
+		list = append(list, IPAMConfig{Subnet: n.pool6.Subnet(), Gateway: m.opts.DefaultGateway6})
+	}
+	return list
 }
 
 func overlaps(p netip.Prefix, others []netip.Prefix) bool {

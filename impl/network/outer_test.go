@@ -18,15 +18,18 @@ import (
 	"github.com/seed-50ced230/berth/impl/network/netns"
 )
 
-// farAddr is the address of the other host.
-const farAddr = "198.51.100.9"
+// The addresses of the other host.
+const (
+	farAddr  = "198.51.100.9"
+	farAddr6 = "2001:db8:99::9"
+)
 
 // farHost makes a namespace that is another host on the test host's network
 // and gives its path. It routes to containers' subnets by way of the test host.
 func farHost(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "far")
-	must(t, netns.Create(path, func() error { return bridge.Loopback(false) }))
+	must(t, netns.Create(path, bridge.Loopback))
 	t.Cleanup(func() { must(t, netns.Remove(path)) })
 	f, err := os.Open(path)
 	must(t, err)
@@ -41,7 +44,21 @@ func farHost(t *testing.T) string {
 		if err := netlink.AddrAdd(wire, &netlink.Addr{IPNet: &net.IPNet{IP: net.ParseIP(farAddr), Mask: net.CIDRMask(24, 32)}}); err != nil {
 			return err
 		}
-		return netlink.RouteAdd(&netlink.Route{LinkIndex: wire.Attrs().Index, Gw: net.ParseIP(hostAddr)})
+		for _, key := range []string{"disable_ipv6", "accept_dad"} {
+			if err := os.WriteFile("/proc/sys/net/ipv6/conf/wire/"+key, []byte("0"), 0); err != nil {
+				return err
+			}
+		}
+		if err := netlink.AddrAdd(wire, &netlink.Addr{Flags: unix.IFA_F_NODAD,
+			IPNet: &net.IPNet{IP: net.ParseIP(farAddr6), Mask: net.CIDRMask(64, 128)}}); err != nil {
+			return err
+		}
+		for _, gw := range []string{hostAddr, hostAddr6} {
+			if err := netlink.RouteAdd(&netlink.Route{LinkIndex: wire.Attrs().Index, Gw: net.ParseIP(gw)}); err != nil {
+				return err
+			}
+		}
+		return nil
 	}))
 	// The device returns when the namespace goes, because tests share it.
 	t.Cleanup(func() {
@@ -92,7 +109,7 @@ func TestOtherHost(t *testing.T) {
 // TestBridgeNetfilter repeats the packets with the bridge's frames passing the
 // IP hooks and without.
 func TestBridgeNetfilter(t *testing.T) {
-	const sysctl = "/proc/sys/net/bridge/bridge-nf-call-iptables"
+	const sysctl, sysctl6 = "/proc/sys/net/bridge/bridge-nf-call-iptables", "/proc/sys/net/bridge/bridge-nf-call-ip6tables"
 	old, err := os.ReadFile(sysctl)
 	if os.IsNotExist(err) {
 		t.Log("this kernel has no br_netfilter: one way to go, and TestPackets goes it")
@@ -100,11 +117,15 @@ func TestBridgeNetfilter(t *testing.T) {
 	}
 	must(t, err)
 	defer os.WriteFile(sysctl, old, 0)
+	defer os.WriteFile(sysctl6, old, 0)
 	for _, value := range []string{"0", "1"} {
 		must(t, os.WriteFile(sysctl, []byte(value), 0))
+		must(t, os.WriteFile(sysctl6, []byte(value), 0))
 		t.Run("call-iptables="+value, func(t *testing.T) {
 			t.Run("packets", TestPackets)
 			t.Run("isolated", TestIsolated)
+			t.Run("packets of IPv6", TestIPv6Packets)
+			t.Run("isolated with IPv6", TestIPv6Isolated)
 		})
 	}
 }

@@ -29,12 +29,12 @@ func resolvText(spec FilesSpec) (string, error) {
 		if spec.Mode == ModeHost {
 			return text, nil
 		}
-		return reachable(text), nil
+		return reachable(text, spec.ipv6()), nil
 	}
 	servers, search, options := spec.DNS, spec.DNSSearch, spec.DNSOptions
 	if len(servers) == 0 {
 		if spec.Mode != ModeHost {
-			text = reachable(text)
+			text = reachable(text, spec.ipv6())
 		}
 		for _, a := range nameservers(text) {
 			servers = append(servers, a.String())
@@ -99,14 +99,17 @@ func buildResolvConf(servers, search, options []string) string {
 	return b.String()
 }
 
-// reachable leaves out the nameservers that a namespace without IPv6 and with a
-// loopback of its own cannot reach, and adds the fallback if none remains.
-func reachable(text string) string {
+// ipv6 tells whether the container has an IPv6 address.
+func (s FilesSpec) ipv6() bool { return slices.ContainsFunc(s.Addresses, netip.Addr.Is6) }
+
+// reachable leaves out the nameservers that a namespace with a loopback of its
+// own and perhaps without IPv6 cannot reach, and adds the fallback if none remains.
+func reachable(text string, ipv6 bool) string {
 	var b strings.Builder
 	left := 0
 	for line := range strings.Lines(text) {
 		if a, ok := nameserver(line); ok {
-			if a.IsLoopback() || a.Is6() {
+			if a.IsLoopback() || a.Is6() && !ipv6 {
 				continue
 			}
 			left++

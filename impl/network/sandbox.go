@@ -48,7 +48,7 @@ func (m *Manager) NewSandbox(ctx context.Context, spec SandboxSpec) (*Sandbox, e
 	case ModeNone:
 		s.Endpoints = []Endpoint{m.placeIn(NameNone)}
 		s.Key = m.netnsPath(s.ID)
-		err = netns.Create(s.Key, func() error { return bridge.Loopback(false) })
+		err = netns.Create(s.Key, bridge.Loopback)
 		undo.push(func() error { return netns.Remove(s.Key) })
 	case ModeHost:
 		s.Endpoints = []Endpoint{m.placeIn(NameHost)}
@@ -110,15 +110,11 @@ func (m *Manager) buildBridged(s *Sandbox, spec SandboxSpec, undo *undoStack) er
 	defer host.Close()
 	undo.push(func() error { return netns.Remove(s.Key) })
 	err = netns.Create(s.Key, func() error {
-		if err := bridge.Loopback(false); err != nil {
+		if err := bridge.Loopback(); err != nil {
 			return err
 		}
 		for i, e := range s.Endpoints {
-			port := bridge.Port{HostName: e.HostInterface, Name: e.Interface, MAC: []byte(e.MAC), Address: e.IPv4}
-			if i == s.exit() {
-				port.Gateway = e.IPv4Gateway
-			}
-			if err := networks[i].bridge.Attach(host, port); err != nil {
+			if err := networks[i].bridge.Attach(host, e.port(i == s.exit(), i == s.exit6())); err != nil {
 				return err
 			}
 		}
@@ -133,6 +129,9 @@ func (m *Manager) buildBridged(s *Sandbox, spec SandboxSpec, undo *undoStack) er
 	}
 	undo.push(func() error { return m.table.Remove(forwards) })
 	m.cutFlows(s)
+	if err := m.startRelays(s, undo); err != nil {
+		return fault.Internal("make the network of container %s: %w", s.ContainerID, err)
+	}
 	if m.named(s) {
 		return m.serveNames(s, undo)
 	}
@@ -142,32 +141,51 @@ func (m *Manager) buildBridged(s *Sandbox, spec SandboxSpec, undo *undoStack) er
 // place takes an endpoint's address.
 func (m *Manager) place(n *network, w EndpointSpec, name string) (Endpoint, error) {
 	e := Endpoint{NetworkID: n.def.ID, NetworkName: n.def.Name, EndpointID: newID(), Interface: name,
-		IPv4Gateway: n.gateway, Aliases: slices.Clone(w.Aliases), Links: slices.Clone(w.Links), MAC: slices.Clone(w.MAC)}
+		IPv4Gateway: n.gateway, IPv6Gateway: n.gateway6, Aliases: slices.Clone(w.Aliases), Links: slices.Clone(w.Links), MAC: slices.Clone(w.MAC)}
 	e.HostInterface = hostPrefix + e.EndpointID[:8]
 	if len(e.MAC) != 0 && (len(e.MAC) != 6 || e.MAC[0]&1 != 0) {
 		return Endpoint{}, fault.Invalid("invalid MAC address %s: not a unicast Ethernet address", e.MAC)
 	}
-	addr := w.IPv4
-	var err error
-	if addr.IsValid() {
-		if c := n.def.IPAM.Config; len(c) > 0 && c[0].Chosen {
-			return Endpoint{}, fault.Invalid("user specified IP address is supported only when connecting to networks with user configured subnets")
-		}
-		err = n.pool.AwaitAddr(addr, restPatience)
-	} else {
-		addr, err = n.pool.Take()
+	if w.IPv4.IsValid() && n.def.pool(false).Chosen || w.IPv6.IsValid() && n.pool6 == nil {
+		return Endpoint{}, fault.Invalid("user specified IP address is supported only when connecting to networks with user configured subnets")
 	}
-	if err != nil {
+	var err error
+	if e.IPv4, err = take(n.pool, w.IPv4); err != nil {
 		return Endpoint{}, err
 	}
 	if len(e.MAC) == 0 {
-		if e.MAC, err = ipam.MAC(addr); err != nil {
-			n.pool.Give(addr)
-			return Endpoint{}, err
+		e.MAC, err = ipam.MAC(e.IPv4.Addr())
+	}
+	if err == nil && n.pool6 != nil {
+		wanted := w.IPv6
+		if subnet := n.pool6.Subnet(); n.def.Name == NameBridge && subnet.Bits() <= 80 {
+			// On the default network the address follows from the hardware address
+			// where there is room (fixed-cidr-v6 in Docker Engine).
+			wanted, err = ipam.Local6(subnet, e.MAC)
+		}
+		if err == nil {
+			e.IPv6, err = take(n.pool6, wanted)
 		}
 	}
-	e.IPv4 = netip.PrefixFrom(addr, n.pool.Subnet().Bits())
+	if err != nil {
+		n.pool.Give(e.IPv4.Addr())
+		return Endpoint{}, err
+	}
 	return e, nil
+}
+
+// take takes an address of the pool, a certain one where it is given.
+func take(pool *ipam.Pool, wanted netip.Addr) (netip.Prefix, error) {
+	var err error
+	if wanted.IsValid() {
+		err = pool.AwaitAddr(wanted, restPatience)
+	} else {
+		wanted, err = pool.Take()
+	}
+	if err != nil {
+		return netip.Prefix{}, err
+	}
+	return netip.PrefixFrom(wanted, pool.Subnet().Bits()), nil
 }
 
 // reserve takes the host's ports, on hostIP where the spec says nothing.
@@ -184,16 +202,20 @@ func (m *Manager) reserve(s *Sandbox, spec SandboxSpec, hostIP netip.Addr, undo 
 			ip = hostIP
 		}
 		ip = ip.Unmap()
-		if !ip.Is4() {
-			return fault.Invalid("publish port %d on %s: only IPv4 addresses can be bound", p.ContainerPort, ip)
+		if ip.Is6() && ip.IsLinkLocalUnicast() {
+			return fault.Invalid("publish port %d on %s: a link-local address cannot be bound; use ::", p.ContainerPort, ip)
 		}
-		key, err := m.ports.Reserve(string(p.Proto), ip, p.HostPort, p.HostPortEnd)
+		port := Port{Proto: p.Proto, ContainerPort: p.ContainerPort, HostIP: ip}
+		// As in Docker Engine, whose proxy listens on both.
+		port.Dual = !p.HostIP.IsValid() && ip == netip.IPv4Unspecified() && bridge.HasIPv6()
+		keys, err := m.reservePort(p, port)
 		if err != nil {
 			return withPrefix(err, "driver failed programming external connectivity on endpoint %s (%s)",
 				spec.ContainerName, s.Endpoints[0].EndpointID)
 		}
-		undo.push(func() error { m.ports.Release(key); return nil })
-		s.Ports = append(s.Ports, Port{Proto: p.Proto, ContainerPort: p.ContainerPort, HostIP: ip, HostPort: key.Port})
+		undo.push(func() error { m.releaseKeys(keys); return nil })
+		port.HostPort = keys[0].Port
+		s.Ports = append(s.Ports, port)
 	}
 	return nil
 }
@@ -260,8 +282,9 @@ func (m *Manager) release(containerID string) error {
 		errs = append(errs, netns.Remove(s.Key))
 	}
 	errs = append(errs, m.forget(containerID))
+	m.stopRelays(s)
 	for _, key := range s.portKeys() {
-		m.ports.Release(key)
+		m.ports.Release(key.Key)
 	}
 	for i, e := range s.Endpoints {
 		if n := networks[i]; n != nil && n.pool != nil {
@@ -280,19 +303,30 @@ func (m *Manager) netnsPath(sandboxID string) string {
 	return filepath.Join(m.netnsDir(), sandboxID[:12])
 }
 
-// forwards are the sandbox's ports as the nftables table has them.
+// forwards are the sandbox's ports as the nftables table has them. Those of a
+// family that the container has no way out by are not there: relays serve them.
 func (s *Sandbox) forwards() []firewall.Forward {
-	exit := s.exit()
-	if len(s.Ports) == 0 || exit < 0 {
-		return nil
-	}
-	to := s.Endpoints[exit].IPv4.Addr()
-	list := make([]firewall.Forward, len(s.Ports))
-	for i, p := range s.Ports {
-		list[i] = firewall.Forward{Proto: string(p.Proto), Host: netip.AddrPortFrom(p.HostIP, p.HostPort),
-			To: netip.AddrPortFrom(to, p.ContainerPort)}
+	var list []firewall.Forward
+	for _, key := range s.portKeys() {
+		if to := s.target(key.IP.Is6()); to.IsValid() && !key.IP.IsLoopback() || to.Is4() {
+			list = append(list, firewall.Forward{Proto: key.Proto, Host: netip.AddrPortFrom(key.IP, key.Port),
+				To: netip.AddrPortFrom(to, key.container)})
+		}
 	}
 	return list
+}
+
+// target is the container's address of a family for what reaches its published
+// ports; the zero Addr if it has none.
+func (s *Sandbox) target(six bool) netip.Addr {
+	if !six {
+		if i := s.exit(); i >= 0 {
+			return s.Endpoints[i].IPv4.Addr()
+		}
+	} else if i := s.exit6(); i >= 0 {
+		return s.Endpoints[i].IPv6.Addr()
+	}
+	return netip.Addr{}
 }
 
 func (s *Sandbox) clone() *Sandbox {

@@ -242,7 +242,7 @@ func TestRestore(t *testing.T) {
 		}
 	}
 	c := e.census()
-	if c.mounts != 1 || c.files != 1 || c.states != 1 || c.veths != 1 || c.published != 2 || c.held != 2 || c.addresses != 4 {
+	if c.mounts != 1 || c.files != 1 || c.states != 1 || c.veths != 1 || c.published != 2 || c.held != 4 || c.addresses != 4 {
 		t.Errorf("after restart: %+v", c)
 	}
 	want(t, "host after restart", "", TCP, "127.0.0.1:8080", "live")
@@ -296,7 +296,7 @@ func TestMany(t *testing.T) {
 		if n := len(seen); n != 64 {
 			t.Errorf("%d sandboxes", n)
 		}
-		if c := e.census(); c.mounts != 32 || c.published != 64 || c.held != 64 {
+		if c := e.census(); c.mounts != 32 || c.published != 64 || c.held != 128 {
 			t.Errorf("with 32 running: %+v", c)
 		}
 		for i := range 64 {

@@ -55,6 +55,8 @@ type EndpointSpec struct {
 	Network string
 	// IPv4 asks for this address; zero takes the lowest free one.
 	IPv4 netip.Addr
+	// IPv6 is the same for a network with IPv6.
+	IPv6 netip.Addr
 	// MAC asks for this hardware address; nil derives 02:42 plus the address.
 	MAC HardwareAddr
 	// Aliases are names that the network's containers know this one by, Links
@@ -84,6 +86,9 @@ type Port struct {
 	ContainerPort uint16
 	HostIP        netip.Addr
 	HostPort      uint16
+	// Dual says that the port is published on every IPv6 address, too. It is so
+	// for ports that nobody gave an address.
+	Dual bool `json:",omitempty"`
 }
 
 // Sandbox is a snapshot of a container's network while it runs.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,7 +14,6 @@ import (
 
 	"github.com/seed-50ced230/berth/impl/network/bridge"
 	"github.com/seed-50ced230/berth/impl/network/firewall"
-	"github.com/seed-50ced230/berth/impl/network/hostport"
 	"github.com/seed-50ced230/berth/impl/network/netns"
 )
 
@@ -120,7 +120,7 @@ func (m *Manager) load() error {
 // adopt makes a loaded sandbox one of this Manager's.
 func (m *Manager) adopt(s *Sandbox) {
 	log := m.log.With("container", s.ContainerID)
-	for _, e := range s.Endpoints {
+	for i, e := range s.Endpoints {
 		n := m.networks[e.NetworkID]
 		if n == nil || n.bridge == nil {
 			continue
@@ -129,13 +129,23 @@ func (m *Manager) adopt(s *Sandbox) {
 		if err := n.pool.TakeAddr(e.IPv4.Addr()); err != nil {
 			log.Warn("running container has an address outside its network's pool", "address", e.IPv4, "err", err)
 		}
+		if n.pool6 == nil {
+			// The default network may have lost its IPv6 by the daemon's settings.
+			s.Endpoints[i].IPv6, s.Endpoints[i].IPv6Gateway = netip.Prefix{}, netip.Addr{}
+		} else if e.IPv6.IsValid() {
+			if err := n.pool6.TakeAddr(e.IPv6.Addr()); err != nil {
+				log.Warn("running container has an address outside its network's pool", "address", e.IPv6, "err", err)
+			}
+		}
 		if err := n.bridge.Adopt(e.HostInterface); err != nil {
 			log.Warn("running container has lost its interface", "interface", e.HostInterface, "err", err)
 		}
 	}
 	for _, key := range s.portKeys() {
-		if err := m.ports.Adopt(key); err != nil {
+		if err := m.ports.Adopt(key.Key); err != nil {
 			log.Warn("published port is translated, but not reserved", "port", key.String(), "err", err)
+		} else if err := m.startRelay(s.ContainerID, key); err != nil {
+			log.Warn("published port has no relay", "port", key.String(), "err", err)
 		}
 	}
 	m.sandboxes[s.ContainerID] = s
@@ -179,15 +189,6 @@ func (m *Manager) sweep() error {
 		}
 	}
 	return nil
-}
-
-// portKeys are the reservations of the sandbox's ports.
-func (s *Sandbox) portKeys() []hostport.Key {
-	keys := make([]hostport.Key, 0, len(s.Ports))
-	for _, p := range s.Ports {
-		keys = append(keys, hostport.Key{Proto: string(p.Proto), IP: p.HostIP, Port: p.HostPort})
-	}
-	return keys
 }
 
 // readJSON decodes a file; the error names it.

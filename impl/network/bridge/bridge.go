@@ -23,7 +23,9 @@ type Config struct {
 	Device string
 	// Gateway is the bridge's own address with the subnet's length.
 	Gateway netip.Prefix
-	MTU     int
+	// Gateway6 is the same for IPv6; zero in a network without.
+	Gateway6 netip.Prefix
+	MTU      int
 	// Isolate keeps the network's containers from each other.
 	Isolate bool
 }
@@ -90,6 +92,11 @@ func Ensure(cfg Config) (*Bridge, error) {
 	if err := setSysctl("net/ipv4/ip_forward", "1"); err != nil {
 		return nil, err
 	}
+	if cfg.Gateway6.IsValid() {
+		if err := routed6(cfg, link); err != nil {
+			return nil, err
+		}
+	}
 	if err := netlink.LinkSetUp(link); err != nil {
 		return nil, fmt.Errorf("bring bridge %s up: %w", cfg.Device, err)
 	}
@@ -117,7 +124,9 @@ func (b *Bridge) separate() error {
 	req.AddData(msg)
 	info := nl.NewRtAttr(unix.IFLA_LINKINFO, nil)
 	info.AddRtAttr(nl.IFLA_INFO_KIND, nl.NonZeroTerminated("bridge"))
-	info.AddRtAttr(nl.IFLA_INFO_DATA, nil).AddRtAttr(nl.IFLA_BR_NF_CALL_IPTABLES, []byte{1})
+	data := info.AddRtAttr(nl.IFLA_INFO_DATA, nil)
+	data.AddRtAttr(nl.IFLA_BR_NF_CALL_IPTABLES, []byte{1})
+	data.AddRtAttr(nl.IFLA_BR_NF_CALL_IP6TABLES, []byte{1})
 	req.AddData(info)
 	if _, err := req.Execute(unix.NETLINK_ROUTE, 0); err != nil {
 		return fmt.Errorf("let frames of bridge %s pass the firewall: %w", b.cfg.Device, err)

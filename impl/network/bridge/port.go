@@ -25,6 +25,9 @@ type Port struct {
 	Address netip.Prefix
 	// Gateway gets the default route; zero makes none.
 	Gateway netip.Addr
+	// The same for IPv6; zero where the network has none, and then IPv6 is off.
+	Address6 netip.Prefix
+	Gateway6 netip.Addr
 }
 
 // Host is a route socket in the host's namespace that a thread in another
@@ -66,6 +69,14 @@ func (b *Bridge) Attach(host *Host, p Port) error {
 	if err := inside.AddrAdd(link, &netlink.Addr{IPNet: toIPNet(p.Address)}); err != nil {
 		return fmt.Errorf("give %s the address %s: %w", p.Name, p.Address, err)
 	}
+	if p.Address6.IsValid() {
+		if err := enable6(p.Name); err != nil {
+			return err
+		}
+		if err := addAddress6(inside.AddrAdd, link, p.Address6); err != nil {
+			return err
+		}
+	}
 	if err := inside.LinkSetUp(link); err != nil {
 		return fmt.Errorf("bring %s up: %w", p.Name, err)
 	}
@@ -75,14 +86,20 @@ func (b *Bridge) Attach(host *Host, p Port) error {
 			return err
 		}
 	}
-	if p.Gateway.IsValid() {
-		return setRoute(inside, index, p.Gateway)
+	if p.Address6.IsValid() {
+		// Until the inner end is known to be up it belongs to no multicast group,
+		// by which its neighbours ask for it.
+		if err := settleHere(p.Name); err != nil {
+			return err
+		}
+		joined(p.Name, p.Address6.Addr())
 	}
-	return nil
+	return setRoutes(inside, index, []netip.Addr{p.Gateway, p.Gateway6})
 }
 
-// Route gives an interface of the calling thread's namespace the default route.
-func Route(name string, gateway netip.Addr) error {
+// Route gives an interface of the calling thread's namespace the default routes
+// by these gateways, one per family; zero ones are passed over.
+func Route(name string, gateways ...netip.Addr) error {
 	index, err := interfaceIndex(name)
 	if err != nil {
 		return fmt.Errorf("look up %s in namespace: %w", name, err)
@@ -92,12 +109,17 @@ func Route(name string, gateway netip.Addr) error {
 		return fmt.Errorf("open route socket in namespace: %w", err)
 	}
 	defer inside.Close()
-	return setRoute(inside, index, gateway)
+	return setRoutes(inside, index, gateways)
 }
 
-func setRoute(inside *netlink.Handle, index int, gateway netip.Addr) error {
-	if err := inside.RouteReplace(&netlink.Route{LinkIndex: index, Gw: gateway.AsSlice()}); err != nil {
-		return fmt.Errorf("set default route to %s: %w", gateway, err)
+func setRoutes(inside *netlink.Handle, index int, gateways []netip.Addr) error {
+	for _, gateway := range gateways {
+		if !gateway.IsValid() {
+			continue
+		}
+		if err := inside.RouteReplace(&netlink.Route{LinkIndex: index, Gw: gateway.AsSlice()}); err != nil {
+			return fmt.Errorf("set default route to %s: %w", gateway, err)
+		}
 	}
 	return nil
 }
@@ -183,6 +205,16 @@ func settle(socket int, name string) error {
 	return nil
 }
 
+// settleHere is settle for a device of the calling thread's namespace.
+func settleHere(name string) error {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return os.NewSyscallError("socket", err)
+	}
+	defer unix.Close(fd)
+	return settle(fd, name)
+}
+
 // Detach deletes a pair by its host side's name; one that does not exist is no
 // error. It takes tens of milliseconds.
 func Detach(hostName string) error {
@@ -206,15 +238,13 @@ func Exists(name string) bool {
 	return err == nil
 }
 
-// Loopback brings lo up in the calling thread's namespace and, unless wanted,
-// turns IPv6 off there for lo and every later interface.
-func Loopback(ipv6 bool) error {
-	if !ipv6 {
-		// "all" sets "default" too (net/ipv6/addrconf.c, addrconf_disable_ipv6).
-		err := setSysctl("net/ipv6/conf/all/disable_ipv6", "1")
-		if err != nil && !errors.Is(err, fs.ErrNotExist) { // a kernel without IPv6
-			return err
-		}
+// Loopback brings lo up in the calling thread's namespace and turns IPv6 off
+// there for lo and every later interface: Attach turns it on where it is wanted.
+func Loopback() error {
+	// "all" sets "default" too (net/ipv6/addrconf.c, addrconf_disable_ipv6).
+	err := setSysctl("net/ipv6/conf/all/disable_ipv6", "1")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // a kernel without IPv6
+		return err
 	}
 	inside, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {

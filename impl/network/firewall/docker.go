@@ -23,6 +23,19 @@ const (
 	dockerChain = "DOCKER-USER"
 )
 
+// dockerFamily is where a Docker Engine has its rules for one IP version.
+type dockerFamily struct {
+	family nftables.TableFamily
+	// legacyTables lists the tables of the older iptables that are in use in the
+	// namespace (net/netfilter/x_tables.c), program changes them.
+	legacyTables, program string
+}
+
+var dockerFamilies = [...]dockerFamily{
+	{nftables.TableFamilyIPv4, "/proc/net/ip_tables_names", "iptables"},
+	{nftables.TableFamilyIPv6, "/proc/net/ip6_tables_names", "ip6tables"},
+}
+
 // admission is one rule of DOCKER-USER in the form that iptables can read too.
 type admission struct {
 	in, out string // a device; "x+" is every device whose name begins with x
@@ -47,18 +60,24 @@ func (t *Table) Admit() error {
 	defer t.mu.Unlock()
 	var errs []error
 	for _, n := range t.networks {
-		err := t.transact(func(conn *nftables.Conn) error { return admit(conn, admissions(n.Device)) })
-		if err != nil && !errors.Is(err, unix.ENOENT) { // the chain went meanwhile
-			errs = append(errs, fmt.Errorf("admit %s in nftables chain %s: %w", n.Device, dockerChain, err))
+		families := dockerFamilies[:1]
+		if n.Subnet6.IsValid() {
+			families = dockerFamilies[:]
 		}
-		errs = append(errs, admitLegacy(admissions(n.Device)))
+		for _, f := range families {
+			err := t.transact(func(conn *nftables.Conn) error { return admit(conn, f.family, admissions(n.Device)) })
+			if err != nil && !errors.Is(err, unix.ENOENT) { // the chain went meanwhile
+				errs = append(errs, fmt.Errorf("admit %s in nftables chain %s: %w", n.Device, dockerChain, err))
+			}
+			errs = append(errs, f.admitLegacy(admissions(n.Device)))
+		}
 	}
 	return errors.Join(errs...)
 }
 
 // admit puts the rules at the head of the chain unless all are in it.
-func admit(conn *nftables.Conn, wanted []admission) error {
-	table := &nftables.Table{Name: dockerTable, Family: nftables.TableFamilyIPv4}
+func admit(conn *nftables.Conn, family nftables.TableFamily, wanted []admission) error {
+	table := &nftables.Table{Name: dockerTable, Family: family}
 	chains, err := conn.ListChainsOfTableFamily(table.Family)
 	if err != nil {
 		return err
@@ -140,20 +159,16 @@ func signature(exprs []expr.Any) string {
 	return b.String()
 }
 
-// legacyTables lists the tables of the older iptables that are in use in the
-// namespace (net/netfilter/x_tables.c).
-const legacyTables = "/proc/net/ip_tables_names"
-
 // admitLegacy does the same where Docker uses the older iptables, whose rules
 // only its own program can change.
-func admitLegacy(wanted []admission) error {
-	names, err := os.ReadFile(legacyTables)
+func (f dockerFamily) admitLegacy(wanted []admission) error {
+	names, err := os.ReadFile(f.legacyTables)
 	if err != nil || !strings.Contains("\n"+string(names), "\n"+dockerTable+"\n") {
 		return nil // not in use, or not in this kernel
 	}
-	program, err := exec.LookPath("iptables-legacy")
+	program, err := exec.LookPath(f.program + "-legacy")
 	if err != nil {
-		if program, err = exec.LookPath("iptables"); err != nil {
+		if program, err = exec.LookPath(f.program); err != nil {
 			return nil // then no Docker Engine works here either
 		}
 	}

@@ -1,11 +1,12 @@
 // Package firewall keeps the engine's nftables table: translation of published
 // ports, masquerading, and what may be forwarded to a bridge.
 //
-// The table, of family ip, belongs to one engine alone and holds:
+// The table, of family inet, belongs to one engine alone and holds:
 //
 //	map ports-any   proto . port          : address . port   published on every address
 //	map ports-addr  address . proto . port: address . port   published on one address
 //	set masquerade  subnets whose outgoing packets get the host's address
+//	ports-any6, ports-addr6, masquerade6   the same for IPv6
 //	map to, from, after, internal  device : verdict           one chain each per network
 //
 //	chain guard      prerouting  raw     from a bridge: nothing for or from 127.0.0.0/8
@@ -20,7 +21,11 @@
 //
 // Why guard: 127.0.0.1 as address of a published port needs route_localnet on
 // the bridge, which by itself would let containers reach whatever listens on
-// the host's loopback.
+// the host's loopback. IPv6 has no such thing: packets to ::1 cannot be
+// translated, and those of a link-local address cannot be forwarded. For these
+// the maps of IPv6 do not count; package relay serves them.
+//
+// Neighbour discovery stays on its link and so passes no chain but guard.
 package firewall
 
 import (
@@ -32,7 +37,6 @@ import (
 	"sync"
 
 	"github.com/google/nftables"
-	"github.com/google/nftables/binaryutil"
 	"golang.org/x/sys/unix"
 
 	"github.com/seed-50ced230/berth/impl/fault"
@@ -40,8 +44,10 @@ import (
 
 // Network is a bridge as the table needs to know it.
 type Network struct {
-	Device     string
-	Subnet     netip.Prefix
+	Device string
+	Subnet netip.Prefix
+	// Subnet6 is zero in a network without IPv6.
+	Subnet6    netip.Prefix
 	Masquerade bool
 	// Internal keeps packets from leaving the network for any other.
 	Internal bool
@@ -55,16 +61,16 @@ type Network struct {
 type Forward struct {
 	// Proto is "tcp" or "udp".
 	Proto string
-	// Host is the address and port of the host; address 0.0.0.0 is any.
+	// Host is the address and port of the host; address 0.0.0.0 or :: is any.
 	Host netip.AddrPort
-	// To is the container's.
+	// To is the container's, of the same family.
 	To netip.AddrPort
 }
 
 // Table is an engine's table. Its methods may be called at once.
 type Table struct {
-	table               *nftables.Table
-	portsAny, portsAddr *nftables.Set
+	table    *nftables.Table
+	families []*family
 
 	// mu is held over transactions: the kernel takes one at a time anyway.
 	mu sync.Mutex
@@ -86,14 +92,8 @@ type hostPort struct {
 
 // New names a table; it touches nothing yet. name must be a device name.
 func New(name string) *Table {
-	t := &Table{table: &nftables.Table{Name: name, Family: nftables.TableFamilyIPv4}, forwards: make(map[hostPort]Forward)}
-	target := nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeInetService)
-	t.portsAny = &nftables.Set{Table: t.table, Name: "ports-any", IsMap: true, Concatenation: true,
-		KeyType:  nftables.MustConcatSetType(nftables.TypeInetProto, nftables.TypeInetService),
-		DataType: target, KeyByteOrder: binaryutil.BigEndian}
-	t.portsAddr = &nftables.Set{Table: t.table, Name: "ports-addr", IsMap: true, Concatenation: true,
-		KeyType:  nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeInetProto, nftables.TypeInetService),
-		DataType: target, KeyByteOrder: binaryutil.BigEndian}
+	t := &Table{table: &nftables.Table{Name: name, Family: nftables.TableFamilyINet}, forwards: make(map[hostPort]Forward)}
+	t.families = []*family{newFamily(t.table, ipv4), newFamily(t.table, ipv6)}
 	return t
 }
 
@@ -146,7 +146,22 @@ func (t *Table) Install(networks []Network, forwards []Forward) error {
 		t.forwards[hostPort{f.Proto, f.Host}] = f
 	}
 	if err := t.rebuild(); err != nil {
-		return fault.Unavailable("cannot install the nftables table %s, which published ports and masquerading need (the kernel must have nf_tables, nft_fib, nft_nat, nft_masq and nft_ct): %w", t.table.Name, err)
+		return fault.Unavailable("cannot install the nftables table %s, which published ports and masquerading need (the kernel must be of version 5.2 or later and have nf_tables, nft_fib_inet, nft_nat, nft_masq and nft_ct; rules of iptables-legacy are no substitute): %w", t.table.Name, err)
+	}
+	return t.removeOld()
+}
+
+// removeOld removes the table of family ip that earlier versions had. It needs
+// t.mu.
+func (t *Table) removeOld() error {
+	old := &nftables.Table{Name: t.table.Name, Family: nftables.TableFamilyIPv4}
+	err := t.transact(func(conn *nftables.Conn) error {
+		conn.AddTable(old) // so that the deletion cannot fail
+		conn.DelTable(old)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("remove the earlier nftables table %s: %w", old.Name, err)
 	}
 	return nil
 }
@@ -263,12 +278,14 @@ func (t *Table) Count() (int, error) {
 	defer t.mu.Unlock()
 	n := 0
 	err := t.transact(func(conn *nftables.Conn) error {
-		for _, set := range []*nftables.Set{t.portsAny, t.portsAddr} {
-			elements, err := conn.GetSetElements(set)
-			if err != nil {
-				return err
+		for _, f := range t.families {
+			for _, set := range []*nftables.Set{f.portsAny, f.portsAddr} {
+				elements, err := conn.GetSetElements(set)
+				if err != nil {
+					return err
+				}
+				n += len(elements)
 			}
-			n += len(elements)
 		}
 		return nil
 	})
@@ -276,44 +293,4 @@ func (t *Table) Count() (int, error) {
 		return 0, fmt.Errorf("count published ports: %w", err)
 	}
 	return n, nil
-}
-
-// elements passes the maps' elements for forwards to put in chunks.
-func (t *Table) elements(put func(*nftables.Set, []nftables.SetElement) error, forwards []Forward) error {
-	var anyAddr, oneAddr []nftables.SetElement
-	for _, f := range forwards {
-		if !f.Host.Addr().Is4() || !f.To.Addr().Is4() {
-			return fmt.Errorf("publish %s to %s: not IPv4", f.Host, f.To)
-		}
-		var proto byte
-		switch f.Proto {
-		case "tcp":
-			proto = unix.IPPROTO_TCP
-		case "udp":
-			proto = unix.IPPROTO_UDP
-		default:
-			return fmt.Errorf("publish %s: protocol %q", f.Host, f.Proto)
-		}
-		// Fields of a concatenation are padded to four bytes each.
-		key := []byte{proto, 0, 0, 0, byte(f.Host.Port() >> 8), byte(f.Host.Port()), 0, 0}
-		val := append(f.To.Addr().AsSlice(), byte(f.To.Port()>>8), byte(f.To.Port()), 0, 0)
-		if f.Host.Addr().IsUnspecified() {
-			anyAddr = append(anyAddr, nftables.SetElement{Key: key, Val: val})
-		} else {
-			oneAddr = append(oneAddr, nftables.SetElement{Key: append(f.Host.Addr().AsSlice(), key...), Val: val})
-		}
-	}
-	for _, part := range []struct {
-		set      *nftables.Set
-		elements []nftables.SetElement
-	}{{t.portsAny, anyAddr}, {t.portsAddr, oneAddr}} {
-		for len(part.elements) > 0 {
-			n := min(len(part.elements), elementsPerMessage)
-			if err := put(part.set, part.elements[:n]); err != nil {
-				return err
-			}
-			part.elements = part.elements[n:]
-		}
-	}
-	return nil
 }

@@ -2,6 +2,7 @@ package firewall
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/binaryutil"
@@ -21,6 +22,9 @@ const (
 // (include/uapi/linux/netfilter/nf_conntrack_common.h).
 const ipsDstNAT = 1 << 5
 
+// own6 are the destinations that IPv6 cannot translate (see package).
+var own6 = [...]netip.Prefix{netip.MustParsePrefix("::1/128"), netip.MustParsePrefix("fe80::/10")}
+
 // rules adds the sets, chains and rules of the package's description to a
 // transaction.
 func (t *Table) rules(conn *nftables.Conn, networks []Network) error {
@@ -29,10 +33,12 @@ func (t *Table) rules(conn *nftables.Conn, networks []Network) error {
 			DataType: nftables.TypeVerdict, KeyByteOrder: binaryutil.NativeEndian}
 	}
 	to, from, after := devices("to"), devices("from"), devices("after")
-	masquerade := &nftables.Set{Table: t.table, Name: "masquerade", Interval: true,
-		KeyType: nftables.TypeIPAddr, KeyByteOrder: binaryutil.BigEndian}
 	internal := devices("internal")
-	for _, set := range []*nftables.Set{t.portsAny, t.portsAddr, to, from, after, masquerade, internal} {
+	sets := []*nftables.Set{to, from, after, internal}
+	for _, f := range t.families {
+		sets = append(sets, f.portsAny, f.portsAddr, f.masquerade)
+	}
+	for _, set := range sets {
 		if err := conn.AddSet(set, nil); err != nil {
 			return err
 		}
@@ -46,14 +52,24 @@ func (t *Table) rules(conn *nftables.Conn, networks []Network) error {
 
 	t.rule(conn, guard, byDevice(expr.MetaKeyIIFNAME, from))
 	for _, chain := range []*nftables.Chain{publish, local} {
-		t.rule(conn, chain, destinationLocal(), t.translate(t.portsAddr, true))
-		t.rule(conn, chain, destinationLocal(), t.translate(t.portsAny, false))
+		for _, f := range t.families {
+			var own [][]expr.Any
+			if f.size == ipv6.size {
+				for _, p := range own6 {
+					own = append(own, f.outside(p))
+				}
+			}
+			t.rule(conn, chain, append(slices.Concat([][]expr.Any{f.only()}, own), destinationLocal(), f.translate(f.portsAddr, true))...)
+			t.rule(conn, chain, append(slices.Concat([][]expr.Any{f.only()}, own), destinationLocal(), f.translate(f.portsAny, false))...)
+		}
 	}
 	t.rule(conn, forward, byDevice(expr.MetaKeyIIFNAME, internal))
 	t.rule(conn, forward, byDevice(expr.MetaKeyOIFNAME, to))
 	t.rule(conn, outbound, byDevice(expr.MetaKeyOIFNAME, after))
-	t.rule(conn, outbound,
-		[]expr.Any{sourceAddress(), &expr.Lookup{SourceRegister: reg, SetName: masquerade.Name, SetID: masquerade.ID}, &expr.Masq{}})
+	for _, f := range t.families {
+		t.rule(conn, outbound, f.only(),
+			[]expr.Any{f.sourceAddress(), &expr.Lookup{SourceRegister: reg, SetName: f.masquerade.Name, SetID: f.masquerade.ID}, &expr.Masq{}})
+	}
 
 	for _, n := range networks {
 		if n.Internal {
@@ -64,7 +80,7 @@ func (t *Table) rules(conn *nftables.Conn, networks []Network) error {
 				return err
 			}
 		}
-		if err := t.network(conn, n, to, from, after, masquerade); err != nil {
+		if err := t.network(conn, n, to, from, after); err != nil {
 			return err
 		}
 	}
@@ -72,7 +88,7 @@ func (t *Table) rules(conn *nftables.Conn, networks []Network) error {
 }
 
 // network adds the chains and elements of one network.
-func (t *Table) network(conn *nftables.Conn, n Network, to, from, after, masquerade *nftables.Set) error {
+func (t *Table) network(conn *nftables.Conn, n Network, to, from, after *nftables.Set) error {
 	chain := func(prefix string, m *nftables.Set) (*nftables.Chain, error) {
 		c := conn.AddChain(&nftables.Chain{Name: prefix + n.Device, Table: t.table})
 		return c, conn.SetAddElements(m, []nftables.SetElement{{Key: deviceName(n.Device),
@@ -83,8 +99,8 @@ func (t *Table) network(conn *nftables.Conn, n Network, to, from, after, masquer
 		return err
 	}
 	loopback := netip.MustParsePrefix("127.0.0.0/8")
-	t.rule(conn, fromDevice, within(destinationAddress(), loopback), verdict(expr.VerdictDrop))
-	t.rule(conn, fromDevice, within(sourceAddress(), loopback), verdict(expr.VerdictDrop))
+	t.rule(conn, fromDevice, ipv4.only(), within(ipv4.destinationAddress(), loopback), verdict(expr.VerdictDrop))
+	t.rule(conn, fromDevice, ipv4.only(), within(ipv4.sourceAddress(), loopback), verdict(expr.VerdictDrop))
 
 	toDevice, err := chain("to-", to)
 	if err != nil {
@@ -105,16 +121,26 @@ func (t *Table) network(conn *nftables.Conn, n Network, to, from, after, masquer
 	if err != nil {
 		return err
 	}
-	t.rule(conn, afterDevice, within(sourceAddress(), loopback), []expr.Any{&expr.Masq{}})
-	t.rule(conn, afterDevice, within(sourceAddress(), n.Subnet), connection(expr.CtKeySTATUS, ipsDstNAT), []expr.Any{&expr.Masq{}})
-
-	if n.Masquerade && !n.Internal {
-		first, last := n.Subnet.Masked().Addr(), lastAddr(n.Subnet)
-		elements := []nftables.SetElement{{Key: first.AsSlice()}}
-		if end := last.Next(); end.IsValid() {
+	t.rule(conn, afterDevice, ipv4.only(), within(ipv4.sourceAddress(), loopback), []expr.Any{&expr.Masq{}})
+	for _, f := range t.families {
+		subnet := n.Subnet
+		if f.size == ipv6.size {
+			subnet = n.Subnet6
+		}
+		if !subnet.IsValid() {
+			continue
+		}
+		t.rule(conn, afterDevice, f.only(), within(f.sourceAddress(), subnet), connection(expr.CtKeySTATUS, ipsDstNAT), []expr.Any{&expr.Masq{}})
+		if !n.Masquerade || n.Internal {
+			continue
+		}
+		elements := []nftables.SetElement{{Key: subnet.Masked().Addr().AsSlice()}}
+		if end := lastAddr(subnet).Next(); end.IsValid() {
 			elements = append(elements, nftables.SetElement{Key: end.AsSlice(), IntervalEnd: true})
 		}
-		return conn.SetAddElements(masquerade, elements)
+		if err := conn.SetAddElements(f.masquerade, elements); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -155,40 +181,25 @@ func destinationLocal() []expr.Any {
 	}
 }
 
-// translate is "dnat ip to [ip daddr .] meta l4proto . th dport map @m".
-func (t *Table) translate(m *nftables.Set, withAddress bool) []expr.Any {
-	var exprs []expr.Any
-	next := uint32(word)
-	if withAddress {
-		exprs = append(exprs, destinationAddress())
-		next++
-	}
-	return append(exprs,
-		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: next},
-		&expr.Payload{DestRegister: next + 1, Base: expr.PayloadBaseTransportHeader, Offset: 2, Len: 2},
-		&expr.Lookup{SourceRegister: reg, DestRegister: reg, IsDestRegSet: true, SetName: m.Name, SetID: m.ID},
-		&expr.NAT{Type: expr.NATTypeDestNAT, Family: unix.NFPROTO_IPV4, RegAddrMin: reg, RegProtoMin: word + 1},
-	)
+// outside is "daddr != prefix".
+func (h header) outside(prefix netip.Prefix) []expr.Any {
+	return compare(h.destinationAddress(), expr.CmpOpNeq, prefix)
 }
 
-func sourceAddress() *expr.Payload {
-	return &expr.Payload{DestRegister: reg, Base: expr.PayloadBaseNetworkHeader, Offset: 12, Len: 4}
-}
-
-func destinationAddress() *expr.Payload {
-	return &expr.Payload{DestRegister: reg, Base: expr.PayloadBaseNetworkHeader, Offset: 16, Len: 4}
-}
-
-// within is "ip [sd]addr prefix".
+// within is "[sd]addr prefix".
 func within(load *expr.Payload, prefix netip.Prefix) []expr.Any {
-	mask := make([]byte, 4)
+	return compare(load, expr.CmpOpEq, prefix)
+}
+
+func compare(load *expr.Payload, op expr.CmpOp, prefix netip.Prefix) []expr.Any {
+	mask := make([]byte, load.Len)
 	for i := range prefix.Bits() {
 		mask[i/8] |= 1 << (7 - i%8)
 	}
 	return []expr.Any{
 		load,
-		&expr.Bitwise{SourceRegister: reg, DestRegister: reg, Len: 4, Mask: mask, Xor: make([]byte, 4)},
-		&expr.Cmp{Op: expr.CmpOpEq, Register: reg, Data: prefix.Masked().Addr().AsSlice()},
+		&expr.Bitwise{SourceRegister: reg, DestRegister: reg, Len: load.Len, Mask: mask, Xor: make([]byte, load.Len)},
+		&expr.Cmp{Op: op, Register: reg, Data: prefix.Masked().Addr().AsSlice()},
 	}
 }
 

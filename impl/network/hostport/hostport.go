@@ -5,6 +5,9 @@
 // a packet to answer: packets for a published port are translated before they
 // reach a socket, and a filter drops what comes in the moment between, so that
 // a client repeats its SYN instead of being accepted by nobody.
+//
+// The sockets of IPv6 addresses have no such filter: not every packet for them
+// can be translated, so Hand gives them to a relay.
 package hostport
 
 import (
@@ -129,6 +132,19 @@ func (t *Table) Adopt(key Key) error {
 	return nil
 }
 
+// Hand gives away the socket of a reserved port: from then on it is the caller's,
+// who must close it when the port is released.
+func (t *Table) Hand(key Key) (fd int, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	fd, ok := t.held[key]
+	if !ok || fd == noSocket {
+		return noSocket, fmt.Errorf("port %s has no socket", key)
+	}
+	t.held[key] = noSocket
+	return fd, nil
+}
+
 // Release gives a port back. One that is not reserved is ignored.
 func (t *Table) Release(key Key) { t.drop(key) }
 
@@ -217,11 +233,15 @@ func bind(key Key) (fd int, port uint16, err error) {
 			unix.Close(fd)
 		}
 	}()
-	// One instruction, "return 0": no packet passes.
-	drop := []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K}}
-	if err := unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER,
-		&unix.SockFprog{Len: 1, Filter: &drop[0]}); err != nil {
-		return -1, 0, os.NewSyscallError("attach filter", err)
+	backlog := unix.SOMAXCONN
+	if family == unix.AF_INET {
+		backlog = 1
+		// One instruction, "return 0": no packet passes.
+		drop := []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K}}
+		if err := unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER,
+			&unix.SockFprog{Len: 1, Filter: &drop[0]}); err != nil {
+			return -1, 0, os.NewSyscallError("attach filter", err)
+		}
 	}
 	if kind == unix.SOCK_STREAM && key.Port != 0 {
 		// Connections of an earlier program in TIME_WAIT are no obstacle;
@@ -243,7 +263,7 @@ func bind(key Key) (fd int, port uint16, err error) {
 		return -1, 0, os.NewSyscallError("bind", err)
 	}
 	if kind == unix.SOCK_STREAM {
-		if err := unix.Listen(fd, 1); err != nil {
+		if err := unix.Listen(fd, backlog); err != nil {
 			return -1, 0, os.NewSyscallError("listen", err)
 		}
 	}

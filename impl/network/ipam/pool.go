@@ -12,7 +12,8 @@ import (
 )
 
 // Pool hands out the addresses of one subnet, the lowest free one first. The
-// subnet's first and last address are never handed out.
+// subnet's first address (of IPv6: the routers' anycast address, RFC 4291, 2.6.1)
+// and the last one of IPv4 are never handed out.
 type Pool struct {
 	subnet netip.Prefix
 	span   netip.Prefix // where addresses without a wish come from
@@ -60,7 +61,11 @@ func (p *Pool) Take() (netip.Addr, error) {
 		}
 	}
 	// Next of the last address of all is the zero Addr, which no span contains.
-	return netip.Addr{}, fault.Unavailable("no available IPv4 addresses on this network's address pools: %s", p.span)
+	family := "IPv4"
+	if p.span.Addr().Is6() {
+		family = "IPv6"
+	}
+	return netip.Addr{}, fault.Unavailable("no available %s addresses on this network's address pools: %s", family, p.span)
 }
 
 // TakeAddr takes one address: class Conflict if it is taken, InvalidArgument
@@ -173,6 +178,17 @@ func free(p netip.Prefix, taken []netip.Prefix) bool {
 		}
 	}
 	return true
+}
+
+// Local6 derives a container's IPv6 address from its hardware address: the last
+// 48 bits are that. The prefix must leave them free (at most 80 bits).
+func Local6(p netip.Prefix, mac []byte) (netip.Addr, error) {
+	if !p.Addr().Is6() || p.Bits() > 80 || len(mac) != 6 {
+		return netip.Addr{}, fmt.Errorf("derive IPv6 address: %s does not leave 48 bits for a hardware address", p)
+	}
+	a := p.Masked().Addr().As16()
+	copy(a[10:], mac)
+	return netip.AddrFrom16(a), nil
 }
 
 // MAC derives the hardware address of an IPv4 address: 02:42 (locally
