@@ -50,6 +50,8 @@ var rooms = []struct {
 // neighbours are the imports between rooms of one storey that are meant.
 var neighbours = map[string]string{
 	"impl/build":       "impl/image", // a build makes images
+	"impl/volume":      "impl/plugin", // programs that keep volumes
+	"impl/network":     "impl/plugin", // programs that keep networks
 	"impl/containerfs": "impl/image", // a container's tree lies on its image's layers
 }
 

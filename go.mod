@@ -118,7 +118,13 @@ require (
 )
 
 require (
+	github.com/docker/go-plugins-helpers v0.0.0-20240701071450-45e2431495c8 // plugins of the tests, by the protocol's authors
+	github.com/moby/sys/mount v0.3.5 // mount options in the words of mount(8)
+)
+
+require (
 	github.com/beorn7/perks v1.0.1 // indirect
+	github.com/coreos/go-systemd v0.0.0-20191104093116-d3cd4ed1dbcf // indirect
 	github.com/munnerz/goautoneg v0.0.0-20191010083416-a7dc8b61c822 // indirect
 	github.com/prometheus/client_model v0.6.3 // indirect
 	github.com/prometheus/common v0.72.0 // indirect

@@ -22,6 +22,7 @@ import (
 
 	"github.com/seed-50ced230/berth/testbed/busybox"
 	"github.com/seed-50ced230/berth/testbed/daemon"
+	"github.com/seed-50ced230/berth/testbed/plugin"
 )
 
 // The clients are named by path: another docker may come first in PATH.
@@ -49,6 +50,7 @@ var (
 )
 
 func TestMain(m *testing.M) {
+	plugin.Main()
 	flag.Parse()
 	code, err := run(m)
 	if err != nil {

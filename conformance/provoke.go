@@ -179,6 +179,10 @@ func otherProvocations(operation string) []provocation {
 		return []provocation{{"no-such-driver", http.StatusNotFound, "A volume driver that does not exist is answered with 404.", func(r *Run) func() *wire.Response {
 			r.values["volume"] = r.fresh()
 			return r.posting("/volumes/create", nil, map[string]any{"Name": r.values["volume"], "Driver": "no-such-driver"})
+		}}, {"name-taken", http.StatusConflict, "The name of a volume with other options is refused with 409.", func(r *Run) func() *wire.Response {
+			r.volumeCreated()
+			return r.posting("/volumes/create", nil, map[string]any{"Name": r.values["volume"],
+				"DriverOpts": map[string]string{"type": "tmpfs", "device": "tmpfs"}})
 		}}}
 	case "VolumeDelete":
 		return []provocation{{"in-use", http.StatusConflict, "A volume that a container uses is not removed: 409.", func(r *Run) func() *wire.Response {

@@ -21,6 +21,7 @@ import (
 	"github.com/seed-50ced230/berth/impl/instance"
 	"github.com/seed-50ced230/berth/impl/logs"
 	"github.com/seed-50ced230/berth/impl/network"
+	"github.com/seed-50ced230/berth/impl/plugin"
 	"github.com/seed-50ced230/berth/impl/runtime"
 	"github.com/seed-50ced230/berth/impl/volume"
 	"github.com/seed-50ced230/berth/spec"
@@ -145,7 +146,8 @@ func open(c *config.Config, log *slog.Logger, closers *[]func() error) (*engine.
 	}); err != nil {
 		return nil, err
 	}
-	if p.Volumes, err = volume.Open(c.DataRoot); err != nil {
+	p.Plugins = plugin.New(plugin.Options{Sockets: c.PluginSockets, Specs: c.PluginSpecs})
+	if p.Volumes, err = volume.Open(c.DataRoot, p.Plugins); err != nil {
 		return nil, err
 	}
 	networks, err := networkOptions(c, log)

@@ -61,6 +61,9 @@ type Config struct {
 	ExecOptions  []string `json:"exec-opts"`
 	Ulimits      Ulimits  `json:"default-ulimits"`
 	Shim         string   `json:"shim"`
+	// PluginSockets and PluginSpecs are as impl/plugin.Options has them.
+	PluginSockets string   `json:"plugin-sockets"`
+	PluginSpecs   []string `json:"plugin-specs"`
 	// InsecureRegistries and RegistryMirrors are as image/registry.Options has them.
 	InsecureRegistries []string `json:"insecure-registries"`
 	RegistryMirrors    []string `json:"registry-mirrors"`
@@ -89,7 +92,7 @@ type Pairs map[string]string
 var names = map[string]string{
 	"hosts": "host", "labels": "label", "dns-opts": "dns-opt",
 	"log-opts": "log-opt", "exec-opts": "exec-opt", "default-ulimits": "default-ulimit",
-	"insecure-registries": "insecure-registry", "registry-mirrors": "registry-mirror",
+	"insecure-registries": "insecure-registry", "registry-mirrors": "registry-mirror", "plugin-specs": "plugin-spec",
 }
 
 // Parse reads the arguments (without the program's name) and the file they

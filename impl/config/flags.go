@@ -33,7 +33,7 @@ Flags:
 Every flag but the last two may stand in the configuration file under its
 long name; flags that can be repeated have the plural there (hosts, labels,
 dns-opts, log-opts, exec-opts, default-ulimits, insecure-registries,
-registry-mirrors).
+registry-mirrors, plugin-specs).
 `, DefaultHost, DefaultHost, f.FlagUsages())
 	}
 	f.StringArrayVarP(&c.Hosts, "host", "H", nil, "listen on unix://PATH, tcp://HOST:PORT or fd:// (repeat; default "+DefaultHost+")")
@@ -75,6 +75,8 @@ registry-mirrors).
 	f.Var(&c.Ulimits, "default-ulimit", "NAME=SOFT[:HARD] for every container (repeat)")
 	f.StringArrayVar(&c.InsecureRegistries, "insecure-registry", nil, "HOST[:PORT] or NETWORK/LENGTH that may do without verified TLS (repeat; 127.0.0.0/8 always may)")
 	f.StringArrayVar(&c.RegistryMirrors, "registry-mirror", nil, "URL of a mirror of the public registry (repeat)")
+	f.StringVar(&c.PluginSockets, "plugin-sockets", "/run/docker/plugins", "directory of plugins' sockets NAME.sock (empty for none)")
+	f.StringArrayVar(&c.PluginSpecs, "plugin-spec", []string{"/etc/docker/plugins", "/usr/lib/docker/plugins"}, "directory of plugins' addresses NAME.spec and NAME.json (repeat)")
 	f.StringVar(&c.Shim, "shim", "", "path of berth-shim (default: beside berthd)")
 	f.StringVar(&c.MetricsAddr, "metrics-addr", "", "serve Prometheus metrics at HOST:PORT/metrics (empty: not served)")
 	f.StringVar(&c.PprofAddr, "pprof-addr", "", "serve Go profiles at HOST:PORT/debug/pprof/ (empty: not served; whoever reaches it can slow the daemon)")

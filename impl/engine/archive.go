@@ -58,8 +58,14 @@ func (e *Engine) withView(ctx context.Context, name string, use func(*container.
 		return err
 	}
 	r := c.Record()
+	user := "files-" + newID()
+	mounts, err := e.mountVolumes(ctx, r, user)
+	if err != nil {
+		return err
+	}
+	defer e.unmountVolumes(context.WithoutCancel(ctx), r, user)
 	v := containerfs.View{Stack: overlay.Stack{Lower: w.Lower, Upper: w.Upper, Work: w.Work}, Target: w.Target}
-	for _, m := range r.Mounts {
+	for _, m := range mounts {
 		v.Binds = append(v.Binds, containerfs.Bind{Source: m.Source, Destination: m.Destination, ReadOnly: !m.RW})
 	}
 	return use(r, v)

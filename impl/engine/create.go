@@ -127,7 +127,7 @@ func (e *Engine) makeContainer(ctx context.Context, r *container.Record) (err er
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, e.releaseVolumes(r, true), e.Images.RemoveWritable(r.ID), os.RemoveAll(e.dir(r.ID)))
+			err = errors.Join(err, e.releaseVolumes(context.WithoutCancel(ctx), r, true), e.Images.RemoveWritable(r.ID), os.RemoveAll(e.dir(r.ID)))
 		}
 	}()
 	if err := os.MkdirAll(e.dir(r.ID), 0o700); err != nil {

@@ -31,6 +31,7 @@ import (
 	"github.com/seed-50ced230/berth/impl/image/registry"
 	"github.com/seed-50ced230/berth/impl/logs"
 	"github.com/seed-50ced230/berth/impl/network"
+	"github.com/seed-50ced230/berth/impl/plugin"
 	"github.com/seed-50ced230/berth/impl/runtime"
 	"github.com/seed-50ced230/berth/impl/runtime/defaults"
 	"github.com/seed-50ced230/berth/impl/volume"
@@ -75,6 +76,7 @@ type Parts struct {
 	Registry   *registry.Client
 	Networks   *network.Manager
 	Volumes    *volume.Store
+	Plugins    *plugin.Registry
 	Runtime    *runtime.Runtime
 	Events     *events.Log
 	Logs       *logs.Reader

@@ -66,6 +66,7 @@ func (e *Engine) finish(ctx context.Context, c *container.Container, task *runti
 	} else if err := task.Delete(ctx); err != nil {
 		e.Logger.Error("what the runtime had of a container could not be removed", "container", c.ID, "error", err)
 	}
+	e.unmountVolumes(ctx, before, c.ID)
 	if restart {
 		e.scheduleRestart(c, r)
 	}
@@ -116,6 +117,12 @@ func (e *Engine) restore(ctx context.Context) error {
 	if err := e.sweep(ctx, known); err != nil {
 		return err
 	}
+	unmount := e.Volumes.ReconcileMounts(func(id string) bool { return live[id] })
+	e.background(func(ctx context.Context) {
+		if err := unmount(ctx); err != nil {
+			e.Logger.Error("volumes of containers that are gone could not be unmounted", "error", err)
+		}
+	})
 	for _, f := range ended {
 		f()
 	}

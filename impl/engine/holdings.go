@@ -17,7 +17,7 @@ func (e *Engine) Holdings() Holdings {
 	h := Holdings{
 		Containers: map[string]int{}, Images: usage.Images, Layers: usage.Layers,
 		LayerBytes: usage.LayerBytes, BlobBytes: usage.BlobBytes,
-		Networks: len(e.Networks.Networks()), Volumes: len(e.Volumes.List()), EventReaders: e.Events.Readers(),
+		Networks: len(e.Networks.Networks()), Volumes: len(e.Volumes.Kept()), EventReaders: e.Events.Readers(),
 	}
 	for _, c := range e.containers.List() {
 		h.Containers[string(c.Record().State.Status)]++

@@ -96,7 +96,7 @@ func newEngine(t *testing.T) *Engine {
 	closing(p.Images.Close)
 	p.Registry, err = registry.New(registry.Options{CertsDir: t.TempDir()})
 	check(err)
-	p.Volumes, err = volume.Open(root)
+	p.Volumes, err = volume.Open(root, nil)
 	check(err)
 	p.Networks, err = network.Open(network.Options{
 		Root: filepath.Join(root, "network"), ExecRoot: execRoot, Bridge: "bertheng0", Logger: p.Logger,

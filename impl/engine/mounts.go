@@ -51,6 +51,7 @@ func (e *Engine) planMounts(r *container.Record) ([]container.Mount, error) {
 			put(m)
 		}
 	}
+	driver := cmp.Or(r.HostConfig.VolumeDriver, volume.DriverLocal)
 	bound := map[string]bool{}
 	for _, b := range r.HostConfig.Binds {
 		m, err := parseBind(b)
@@ -61,11 +62,8 @@ func (e *Engine) planMounts(r *container.Record) ([]container.Mount, error) {
 			return nil, fault.Invalid("Duplicate mount point: %s", m.Destination)
 		}
 		bound[m.Destination] = true
-		if m.Name != "" {
-			m.Driver = r.HostConfig.VolumeDriver
-			if m.Driver == "" {
-				m.Driver = volume.DriverLocal
-			}
+		if m.Name != "" || m.Anonymous {
+			m.Driver = driver
 		}
 		put(m)
 	}
@@ -77,7 +75,7 @@ func (e *Engine) planMounts(r *container.Record) ([]container.Mount, error) {
 		if slices.ContainsFunc(mounts, func(m container.Mount) bool { return m.Destination == clean }) {
 			continue
 		}
-		put(container.Mount{Driver: volume.DriverLocal, Destination: clean, RW: true, Anonymous: true})
+		put(container.Mount{Driver: driver, Destination: clean, RW: true, Anonymous: true})
 	}
 	if err := checkTmpfs(r.HostConfig, bound); err != nil {
 		return nil, err
@@ -112,7 +110,6 @@ func parseBind(s string) (container.Mount, error) {
 	m.Destination = path.Clean(m.Destination)
 	switch {
 	case m.Anonymous:
-		m.Driver = volume.DriverLocal
 	case path.IsAbs(m.Source):
 		m.Source = path.Clean(m.Source)
 		if m.NoCopy {
@@ -167,11 +164,11 @@ func (e *Engine) makeVolumes(ctx context.Context, r *container.Record) error {
 		if m.Driver == "" {
 			continue
 		}
-		v, created, err := e.Volumes.Create(m.Name, m.Driver, nil, nil)
+		v, created, err := e.Volumes.Ensure(ctx, m.Name, m.Driver)
 		if err != nil {
 			return err
 		}
-		m.Name, m.Source = v.Name, v.Mountpoint
+		m.Name, m.Driver, m.Source = v.Name, v.Driver, v.Mountpoint
 		if err := e.Volumes.Acquire(v.Name, r.ID); err != nil {
 			return err
 		}
@@ -190,7 +187,7 @@ func (e *Engine) makeVolumes(ctx context.Context, r *container.Record) error {
 				return err
 			}
 		}
-		err = e.Volumes.Populate(v.Name, func(dir string) error { return copyFrom(tree, m.Destination, dir) })
+		err = e.Volumes.Populate(ctx, v.Name, r.ID+"-copy", func(dir string) error { return copyFrom(tree, m.Destination, dir) })
 		if err != nil {
 			return fault.Internal("copy the image's %s into volume %s: %w", m.Destination, v.Name, err)
 		}
@@ -227,7 +224,7 @@ func copyFrom(tree *os.File, source, destination string) error {
 
 // releaseVolumes lets go of a container's volumes and removes, if asked, those
 // that were made for it alone.
-func (e *Engine) releaseVolumes(r *container.Record, remove bool) error {
+func (e *Engine) releaseVolumes(ctx context.Context, r *container.Record, remove bool) error {
 	var errs []error
 	for _, m := range r.Mounts {
 		if m.Driver == "" || m.Name == "" {
@@ -243,13 +240,46 @@ func (e *Engine) releaseVolumes(r *container.Record, remove bool) error {
 		if v, err := e.Volumes.Get(m.Name); err != nil || len(v.Users) > 0 {
 			continue
 		}
-		if err := e.Volumes.Remove(m.Name); err != nil {
+		if err := e.Volumes.Remove(ctx, m.Name, e.nameOrID); err != nil {
 			errs = append(errs, err)
 			continue
 		}
 		e.volumeEvent(m.Name, "destroy", map[string]string{"driver": m.Driver})
 	}
 	return errors.Join(errs...)
+}
+
+// mountVolumes has the volumes of a record mounted for a user and gives the
+// mounts with the places where the data are now. When it fails none is mounted.
+func (e *Engine) mountVolumes(ctx context.Context, r *container.Record, user string) ([]container.Mount, error) {
+	mounts := slices.Clone(r.Mounts)
+	for i, m := range mounts {
+		if m.Name == "" {
+			continue
+		}
+		dir, err := e.Volumes.Mount(ctx, m.Name, user)
+		if err != nil {
+			done := *r
+			done.Mounts = mounts[:i]
+			e.unmountVolumes(ctx, &done, user)
+			return nil, err
+		}
+		mounts[i].Source = dir
+	}
+	return mounts, nil
+}
+
+// unmountVolumes ends what mountVolumes began. A driver that fails is asked
+// again at the next start of the engine.
+func (e *Engine) unmountVolumes(ctx context.Context, r *container.Record, user string) {
+	for _, m := range r.Mounts {
+		if m.Name == "" {
+			continue
+		}
+		if err := e.Volumes.Unmount(ctx, m.Name, user); err != nil {
+			e.Logger.Error("a volume could not be unmounted", "volume", m.Name, "user", user, "error", err)
+		}
+	}
 }
 
 // volumeEvent tells what happened to a volume.

@@ -95,7 +95,7 @@ func TestParseBind(t *testing.T) {
 		"/a:/b:rshared":   {Source: "/a", Destination: "/b", Mode: "rshared", RW: true, Propagation: "rshared"},
 		"name:/b":         {Name: "name", Destination: "/b", RW: true},
 		"name:/b:nocopy":  {Name: "name", Destination: "/b", Mode: "nocopy", RW: true, NoCopy: true},
-		"/only/a/volume":  {Destination: "/only/a/volume", RW: true, Anonymous: true, Driver: "local"},
+		"/only/a/volume":  {Destination: "/only/a/volume", RW: true, Anonymous: true},
 		"name:/b:ro,Z":    {Name: "name", Destination: "/b", Mode: "ro,Z"},
 		"/with space:/b ": {Source: "/with space", Destination: "/b ", RW: true, Propagation: "rprivate"},
 	} {

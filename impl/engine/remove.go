@@ -95,7 +95,7 @@ func (e *Engine) remove(ctx context.Context, c *container.Container, volumes boo
 	err := errors.Join(
 		e.Networks.Release(ctx, c.ID),
 		e.Images.RemoveWritable(c.ID),
-		e.releaseVolumes(r, volumes),
+		e.releaseVolumes(ctx, r, volumes),
 		os.RemoveAll(e.dir(c.ID)),
 	)
 	if err != nil {

@@ -59,9 +59,14 @@ func (e *Engine) start(ctx context.Context, c *container.Container) error {
 	if err := e.shareHostname(c); err != nil {
 		return e.startFailed(c, err)
 	}
-	r := c.Record()
+	mounts, err := e.mountVolumes(ctx, c.Record(), c.ID)
+	if err != nil {
+		return e.startFailed(c, err)
+	}
+	r := c.Update(func(r *container.Record) { r.Mounts = mounts })
 	sandbox, task, err := e.launch(ctx, r, l)
 	if err != nil {
+		e.unmountVolumes(ctx, r, r.ID)
 		return e.startFailed(c, err)
 	}
 	l.begin(task)
@@ -186,13 +191,10 @@ func commandFault(code int, command, detail string) string {
 }
 
 // checkMounts makes the directories of bind mounts that are missing on the
-// host, as Docker Engine does up to API 1.23, and refuses volumes that are gone.
+// host, as Docker Engine does up to API 1.23.
 func (e *Engine) checkMounts(r *container.Record) error {
 	for _, m := range r.Mounts {
 		if m.Name != "" {
-			if _, err := e.Volumes.Get(m.Name); err != nil {
-				return err
-			}
 			continue
 		}
 		if err := os.MkdirAll(m.Source, 0o755); err != nil {

@@ -15,7 +15,6 @@ import (
 	"github.com/seed-50ced230/berth/impl/container"
 	"github.com/seed-50ced230/berth/impl/fault"
 	"github.com/seed-50ced230/berth/impl/host"
-	"github.com/seed-50ced230/berth/impl/volume"
 )
 
 // newestVersion is the newest version of the API, the one that gen/hub has.
@@ -48,7 +47,7 @@ func (e *Engine) SystemVersion(context.Context, *hub.SystemVersionParams) (*mode
 }
 
 // SystemInfo serves GET /info. Every figure is read when it is asked for.
-func (e *Engine) SystemInfo(context.Context, *hub.SystemInfoParams) (*models.Info, error) {
+func (e *Engine) SystemInfo(ctx context.Context, _ *hub.SystemInfoParams) (*models.Info, error) {
 	shown := e.shown.Load()
 	m := &models.Info{
 		ID:                 e.id,
@@ -72,7 +71,7 @@ func (e *Engine) SystemInfo(context.Context, *hub.SystemInfoParams) (*models.Inf
 		ServerVersion:      e.Version,
 		OSType:             goruntime.GOOS,
 		CgroupDriver:       e.CgroupDriver,
-		Plugins:            models.PluginsInfo{Volume: []string{volume.DriverLocal}, Network: e.networkDrivers()},
+		Plugins:            models.PluginsInfo{Volume: e.Volumes.Drivers(ctx), Network: e.networkDrivers()},
 		IPv4Forwarding:     host.Enabled("net/ipv4/ip_forward"),
 		BridgeNfIptables:   host.Enabled("net/bridge/bridge-nf-call-iptables"),
 		BridgeNfIp6tables:  host.Enabled("net/bridge/bridge-nf-call-ip6tables"),

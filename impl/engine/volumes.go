@@ -9,7 +9,7 @@ import (
 )
 
 // VolumeList serves GET /volumes.
-func (e *Engine) VolumeList(_ context.Context, p *hub.VolumeListParams) (*models.VolumeList, error) {
+func (e *Engine) VolumeList(ctx context.Context, p *hub.VolumeListParams) (*models.VolumeList, error) {
 	conditions, err := parseFilters(p.Filters)
 	if err != nil {
 		return nil, err
@@ -21,8 +21,9 @@ func (e *Engine) VolumeList(_ context.Context, p *hub.VolumeListParams) (*models
 	if err != nil {
 		return nil, err
 	}
-	m := &models.VolumeList{}
-	for _, v := range e.Volumes.List() {
+	volumes, warnings := e.Volumes.List(ctx)
+	m := &models.VolumeList{Warnings: warnings}
+	for _, v := range volumes {
 		if dangling != nil && *dangling != (len(v.Users) == 0) ||
 			!conditions.matchPart("name", v.Name) || !conditions.match("driver", v.Driver) {
 			continue
@@ -36,10 +37,12 @@ func volumeModel(v volume.Volume) models.Volume {
 	return models.Volume{Name: v.Name, Driver: v.Driver, Mountpoint: v.Mountpoint, Labels: v.Labels}
 }
 
-// VolumeCreate serves POST /volumes/create. The name of a volume that is there
-// already gives that one.
-func (e *Engine) VolumeCreate(_ context.Context, p *hub.VolumeCreateParams) (*models.Volume, error) {
-	v, created, err := e.Volumes.Create(p.Body.Name, p.Body.Driver, p.Body.DriverOpts, p.Body.Labels)
+// VolumeCreate serves POST /volumes/create. A volume that is there already, just
+// as asked for, is given.
+func (e *Engine) VolumeCreate(ctx context.Context, p *hub.VolumeCreateParams) (*models.Volume, error) {
+	v, created, err := e.Volumes.Create(ctx, volume.Spec{
+		Name: p.Body.Name, Driver: p.Body.Driver, Options: p.Body.DriverOpts, Labels: p.Body.Labels,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -51,8 +54,8 @@ func (e *Engine) VolumeCreate(_ context.Context, p *hub.VolumeCreateParams) (*mo
 }
 
 // VolumeInspect serves GET /volumes/(name).
-func (e *Engine) VolumeInspect(_ context.Context, p *hub.VolumeInspectParams) (*models.Volume, error) {
-	v, err := e.Volumes.Get(p.Name)
+func (e *Engine) VolumeInspect(ctx context.Context, p *hub.VolumeInspectParams) (*models.Volume, error) {
+	v, err := e.Volumes.Inspect(ctx, p.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -64,14 +67,22 @@ func (e *Engine) VolumeInspect(_ context.Context, p *hub.VolumeInspectParams) (*
 }
 
 // VolumeDelete serves DELETE /volumes/(name).
-func (e *Engine) VolumeDelete(_ context.Context, p *hub.VolumeDeleteParams) error {
-	v, err := e.Volumes.Get(p.Name)
+func (e *Engine) VolumeDelete(ctx context.Context, p *hub.VolumeDeleteParams) error {
+	v, err := e.Volumes.Inspect(ctx, p.Name)
 	if err != nil {
 		return err
 	}
-	if err := e.Volumes.Remove(p.Name); err != nil {
+	if err := e.Volumes.Remove(ctx, p.Name, e.nameOrID); err != nil {
 		return err
 	}
 	e.volumeEvent(v.Name, "destroy", map[string]string{"driver": v.Driver})
 	return nil
+}
+
+// nameOrID names a container in a message.
+func (e *Engine) nameOrID(id string) string {
+	if name := e.ContainerName(id); name != "" {
+		return name
+	}
+	return id
 }

@@ -1,6 +1,8 @@
 package volume
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -26,6 +28,7 @@ const definitionVersion = 1
 const (
 	dataDir        = "_data"
 	usersDir       = "users"
+	mountsDir      = "mounts"
 	definitionFile = "volume.json"
 	// populatedFile exists when the data were copied from an image;
 	// populatingFile while they are being copied.
@@ -37,9 +40,19 @@ func (v *volume) dataPath() string                 { return filepath.Join(v.dir,
 func (v *volume) definitionPath() string           { return filepath.Join(v.dir, definitionFile) }
 func (v *volume) userPath(container string) string { return filepath.Join(v.dir, usersDir, container) }
 
+// dirName is the directory of a volume: its name, or where that is no name of
+// this driver's form a hash that cannot be one.
+func dirName(name string) string {
+	if len(name) <= maxName && nameForm.MatchString(name) {
+		return name
+	}
+	sum := sha256.Sum256([]byte(name))
+	return "=" + hex.EncodeToString(sum[:])
+}
+
 // Open reads the volumes below root/volumes, which it makes if needed, and
-// removes what interruptions left there.
-func Open(root string) (*Store, error) {
+// removes what interruptions left there. plugins may be nil.
+func Open(root string, plugins Plugins) (*Store, error) {
 	abs, err := filepath.Abs(filepath.Join(root, "volumes"))
 	if err != nil {
 		return nil, fmt.Errorf("open volumes: %w", err)
@@ -49,7 +62,7 @@ func Open(root string) (*Store, error) {
 	if err := os.MkdirAll(abs, 0o711); err != nil {
 		return nil, fmt.Errorf("open volumes: %w", err)
 	}
-	s := &Store{dir: abs, volumes: make(map[string]*volume)}
+	s := &Store{dir: abs, plugins: plugins, volumes: make(map[string]*volume), lists: make(map[string]*listing)}
 	entries, err := os.ReadDir(abs)
 	if err != nil {
 		return nil, fmt.Errorf("open volumes: %w", err)
@@ -71,10 +84,11 @@ func Open(root string) (*Store, error) {
 
 // load reads a volume; nil for one that is removed because it is incomplete.
 func load(dir string) (*volume, error) {
-	v := &volume{dir: dir, users: make(map[string]struct{})}
+	v := newVolume(dir, definition{})
+	v.ready = true
 	text, err := os.ReadFile(v.definitionPath())
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, os.RemoveAll(dir)
+		return nil, removeTree(dir)
 	}
 	if err != nil {
 		return nil, err
@@ -85,7 +99,7 @@ func load(dir string) (*volume, error) {
 	if v.def.Version != definitionVersion {
 		return nil, fmt.Errorf("%s has version %d; this engine knows %d", definitionFile, v.def.Version, definitionVersion)
 	}
-	if v.def.Name != filepath.Base(dir) {
+	if dirName(v.def.Name) != filepath.Base(dir) {
 		return nil, fmt.Errorf("%s is of a volume named %q", definitionFile, v.def.Name)
 	}
 	users, err := os.ReadDir(filepath.Join(dir, usersDir))
@@ -95,12 +109,25 @@ func load(dir string) (*volume, error) {
 	for _, u := range users {
 		v.users[u.Name()] = struct{}{}
 	}
-	if _, err := os.Lstat(filepath.Join(dir, populatingFile)); err == nil {
-		if err := v.unpopulate(); err != nil {
+	mounts, err := os.ReadDir(filepath.Join(dir, mountsDir))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	for _, m := range mounts {
+		v.mounts[m.Name()] = struct{}{}
+	}
+	// What has to be mounted for it is mended by the next populate.
+	if v.plain() && v.halfPopulated() {
+		if err := v.unpopulate(v.dataPath()); err != nil {
 			return nil, err
 		}
 	}
 	return v, nil
+}
+
+func newVolume(dir string, def definition) *volume {
+	return &volume{dir: dir, def: def, users: make(map[string]struct{}),
+		mounts: make(map[string]struct{}), stale: make(map[string]struct{})}
 }
 
 // make writes a new volume; the definition comes last.
@@ -113,14 +140,17 @@ func (v *volume) make() (err error) {
 			err = errors.Join(err, os.RemoveAll(v.dir))
 		}
 	}()
-	for _, dir := range []string{v.dataPath(), filepath.Join(v.dir, usersDir)} {
-		if err := os.Mkdir(dir, 0o755); err != nil {
+	if err := os.Mkdir(filepath.Join(v.dir, usersDir), 0o755); err != nil {
+		return err
+	}
+	if v.def.Driver == DriverLocal {
+		if err := os.Mkdir(v.dataPath(), 0o755); err != nil {
 			return err
 		}
-	}
-	// Whatever the umask: containers of any user work in it.
-	if err := os.Chmod(v.dataPath(), 0o755); err != nil {
-		return err
+		// Whatever the umask: containers of any user work in it.
+		if err := os.Chmod(v.dataPath(), 0o755); err != nil {
+			return err
+		}
 	}
 	text, err := json.Marshal(v.def)
 	if err != nil {
@@ -154,15 +184,29 @@ func (v *volume) unmake() error {
 	if err := os.Remove(v.definitionPath()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return os.RemoveAll(v.dir)
+	return removeTree(v.dir)
 }
 
-func (v *volume) populate(copy func(dir string) error) error {
-	done := filepath.Join(v.dir, populatedFile)
-	if _, err := os.Lstat(done); err == nil {
+func (v *volume) has(file string) bool {
+	_, err := os.Lstat(filepath.Join(v.dir, file))
+	return err == nil
+}
+
+func (v *volume) populated() bool     { return v.has(populatedFile) }
+func (v *volume) halfPopulated() bool { return v.has(populatingFile) }
+
+// populate copies into dir, where the volume's data are.
+func (v *volume) populate(dir string, copy func(dir string) error) error {
+	if v.populated() {
 		return nil
 	}
-	entries, err := os.ReadDir(v.dataPath())
+	done := filepath.Join(v.dir, populatedFile)
+	if v.halfPopulated() {
+		if err := v.unpopulate(dir); err != nil {
+			return fmt.Errorf("populate volume %s: %w", v.def.Name, err)
+		}
+	}
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return fmt.Errorf("populate volume %s: %w", v.def.Name, err)
 	}
@@ -173,10 +217,10 @@ func (v *volume) populate(copy func(dir string) error) error {
 	if err := os.WriteFile(marker, nil, 0o600); err != nil {
 		return fmt.Errorf("populate volume %s: %w", v.def.Name, err)
 	}
-	if err := copy(v.dataPath()); err != nil {
-		return errors.Join(fmt.Errorf("populate volume %s: %w", v.def.Name, err), v.unpopulate())
+	if err := copy(dir); err != nil {
+		return errors.Join(fmt.Errorf("populate volume %s: %w", v.def.Name, err), v.unpopulate(dir))
 	}
-	if entries, err = os.ReadDir(v.dataPath()); err == nil && len(entries) == 0 {
+	if entries, err = os.ReadDir(dir); err == nil && len(entries) == 0 {
 		err = os.Remove(marker) // another image may have content for it
 	} else if err == nil {
 		err = os.Rename(marker, done)
@@ -188,13 +232,13 @@ func (v *volume) populate(copy func(dir string) error) error {
 }
 
 // unpopulate empties the data of a copy that failed.
-func (v *volume) unpopulate() error {
-	entries, err := os.ReadDir(v.dataPath())
+func (v *volume) unpopulate(dir string) error {
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
-		if err := os.RemoveAll(filepath.Join(v.dataPath(), e.Name())); err != nil {
+		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
 			return err
 		}
 	}

@@ -14,7 +14,7 @@ import (
 
 func open(t *testing.T, root string) *Store {
 	t.Helper()
-	s, err := Open(root)
+	s, err := Open(root, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -23,21 +23,33 @@ func open(t *testing.T, root string) *Store {
 
 func create(t *testing.T, s *Store, name string) Volume {
 	t.Helper()
-	v, _, err := s.Create(name, "", nil, nil)
+	v, _, err := s.Create(t.Context(), Spec{Name: name})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return v
 }
 
+// self names users by their ids.
+func self(id string) string { return id }
+
 func TestLife(t *testing.T) {
 	root := t.TempDir()
 	s := open(t, root)
-	v, created, err := s.Create("tardis", "local", nil, map[string]string{"a": "b"})
+	v, created, err := s.Create(t.Context(), Spec{Name: "tardis", Driver: "local", Labels: map[string]string{"a": "b"}})
 	if err != nil || !created || v.Mountpoint != filepath.Join(root, "volumes/tardis/_data") || v.Options != nil {
 		t.Fatalf("%+v %v %v", v, created, err)
 	}
-	if again, created, err := s.Create("tardis", "", nil, nil); err != nil || created || again.Labels["a"] != "b" {
+	if again, created, err := s.Create(t.Context(), Spec{Name: "tardis", Labels: map[string]string{"a": "b"}}); err != nil || created || again.Labels["a"] != "b" {
+		t.Errorf("second creation: %+v %v %v", again, created, err)
+	}
+	for _, other := range []Spec{{Name: "tardis"}, {Name: "tardis", Labels: map[string]string{"a": "c"}},
+		{Name: "tardis", Labels: map[string]string{"a": "b"}, Options: map[string]string{"type": "tmpfs", "device": "tmpfs"}}} {
+		if _, created, err := s.Create(t.Context(), other); !errdefs.IsConflict(err) || created {
+			t.Errorf("creation as %+v: %v %v", other, created, err)
+		}
+	}
+	if again, created, err := s.Ensure(t.Context(), "tardis", ""); err != nil || created || again.Labels["a"] != "b" {
 		t.Errorf("second creation: %+v %v %v", again, created, err)
 	}
 	if v := create(t, s, ""); len(v.Name) != 64 {
@@ -52,7 +64,7 @@ func TestLife(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, s := range []*Store{s, open(t, root)} {
-		err := s.Remove("tardis")
+		err := s.Remove(t.Context(), "tardis", self)
 		if !errdefs.IsConflict(err) || err.Error() != "Unable to remove volume, volume still in use: remove tardis: volume is in use - [c1 c2]" {
 			t.Errorf("removal in use: %v", err)
 		}
@@ -70,7 +82,7 @@ func TestLife(t *testing.T) {
 	if err := s.Release("tardis", "never"); err != nil {
 		t.Error(err)
 	}
-	if err := s.Remove("tardis"); err != nil {
+	if err := s.Remove(t.Context(), "tardis", self); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(filepath.Dir(v.Mountpoint)); !errors.Is(err, os.ErrNotExist) {
@@ -81,10 +93,10 @@ func TestLife(t *testing.T) {
 		if !errdefs.IsNotFound(err) || err.Error() != "get tardis: no such volume" {
 			t.Errorf("get removed: %v", err)
 		}
-		if err := s.Remove("tardis"); !errdefs.IsNotFound(err) {
+		if err := s.Remove(t.Context(), "tardis", self); !errdefs.IsNotFound(err) {
 			t.Errorf("remove removed: %v", err)
 		}
-		if n := len(s.List()); n != 1 {
+		if n := len(s.Kept()); n != 1 {
 			t.Errorf("%d volumes", n)
 		}
 	}
@@ -105,13 +117,14 @@ func TestRefusals(t *testing.T) {
 		{strings.Repeat("a", 300), "", nil, errdefs.IsInvalidArgument, "at most 240"},
 		{"ok", "flocker", nil, errdefs.IsNotFound, "create ok: Error looking up volume plugin flocker: plugin not found"},
 		{"ok", "", map[string]string{"size": "1"}, errdefs.IsInvalidArgument, `create ok: invalid option key: "size"`},
-		{"ok", "", map[string]string{"type": "tmpfs"}, errdefs.IsNotImplemented, "not implemented"},
+		{"ok", "", map[string]string{"type": "tmpfs"}, errdefs.IsInvalidArgument, "missing device"},
+		{"ok", "", map[string]string{"device": "/dev/null", "o": "ro"}, errdefs.IsInvalidArgument, "missing type"},
 	} {
-		if _, _, err := s.Create(c.name, c.driver, c.options, nil); !c.is(err) || !strings.Contains(err.Error(), c.text) {
+		if _, _, err := s.Create(t.Context(), Spec{Name: c.name, Driver: c.driver, Options: c.options}); !c.is(err) || !strings.Contains(err.Error(), c.text) {
 			t.Errorf("%q: %v", c.name, err)
 		}
 	}
-	if n := len(s.List()); n != 0 {
+	if n := len(s.Kept()); n != 0 {
 		t.Errorf("%d volumes of refused requests", n)
 	}
 	if err := s.Acquire("nope", "c"); !errdefs.IsNotFound(err) {
@@ -139,7 +152,7 @@ func TestPopulate(t *testing.T) {
 		}
 		return errors.New("disk full")
 	}
-	populate := func(fn func(string) error) error { return s.Populate("vol", fn) }
+	populate := func(fn func(string) error) error { return s.Populate(t.Context(), "vol", "c", fn) }
 	if err := populate(nothing); err != nil || calls != 1 {
 		t.Fatal(calls, err)
 	}
@@ -166,7 +179,7 @@ func TestPopulate(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(other.Mountpoint, "own"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Populate("other", fill); err != nil || calls != 3 {
+	if err := s.Populate(t.Context(), "other", "c", fill); err != nil || calls != 3 {
 		t.Errorf("copied over data: %d %v", calls, err)
 	}
 }
@@ -188,7 +201,7 @@ func TestInterrupted(t *testing.T) {
 		}
 	}
 	s = open(t, root)
-	if list := s.List(); len(list) != 2 || list[0].Name != "copying" || list[1].Name != "kept" {
+	if list := s.Kept(); len(list) != 2 || list[0].Name != "copying" || list[1].Name != "kept" {
 		t.Errorf("volumes %+v", list)
 	}
 	if left, _ := os.ReadDir(v.Mountpoint); len(left) != 0 {
@@ -212,7 +225,7 @@ func TestAtOnce(t *testing.T) {
 			id := fmt.Sprint("c", i)
 			for j := range 20 {
 				name := fmt.Sprint("vol", j%3)
-				if _, _, err := s.Create(name, "", nil, nil); err != nil {
+				if _, _, err := s.Create(t.Context(), Spec{Name: name}); err != nil {
 					t.Error(err)
 				}
 				if err := s.Acquire(name, id); err != nil && !errdefs.IsNotFound(err) {
@@ -221,15 +234,15 @@ func TestAtOnce(t *testing.T) {
 				if err := s.Release(name, id); err != nil {
 					t.Error(err)
 				}
-				if err := s.Remove(name); err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) {
+				if err := s.Remove(t.Context(), name, self); err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) {
 					t.Error(err)
 				}
 			}
 		})
 	}
 	wg.Wait()
-	for _, v := range s.List() {
-		if err := s.Remove(v.Name); err != nil {
+	for _, v := range s.Kept() {
+		if err := s.Remove(t.Context(), v.Name, self); err != nil {
 			t.Error(err)
 		}
 	}

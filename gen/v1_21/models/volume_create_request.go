@@ -4,8 +4,8 @@ package models
 
 // VolumeCreateRequest: The volume to create.
 type VolumeCreateRequest struct {
-	// Name of the new volume; the engine makes one up if it is empty. The name of an existing
-	// volume of the same driver returns that one.
+	// Name of the new volume; the engine makes one up if it is empty. An existing volume of
+	// this name is returned if it has the same driver and options.
 	Name string `json:"Name"`
 
 	// Volume driver to use; `local` if empty.

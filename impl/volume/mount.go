@@ -1,0 +1,161 @@
+package volume
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/seed-50ced230/berth/impl/fault"
+)
+
+// plain says that a volume is a directory of ours with nothing mounted.
+func (v *volume) plain() bool { return v.def.Driver == DriverLocal && len(v.def.Options) == 0 }
+
+// Mount makes a volume's data accessible for a user (a container's id, or
+// another name for what works on it) and gives the directory. The first user
+// has it mounted. The record of users outlives the engine: whoever is not named
+// to ReconcileMounts after a restart counts as gone. Mounting twice for one
+// user is no error. Classes: NotFound, Internal (the driver failed).
+func (s *Store) Mount(ctx context.Context, name, user string) (dir string, err error) {
+	if user == "" || user != filepath.Base(user) {
+		return "", fault.Invalid("invalid user %q of a volume", user)
+	}
+	vol, err := s.lock(name)
+	if err != nil {
+		return "", err
+	}
+	defer vol.mu.Unlock()
+	if vol.plain() {
+		return vol.dataPath(), nil
+	}
+	delete(vol.stale, user)
+	_, had := vol.mounts[user]
+	// Recorded first: what was mounted and not recorded would stay for ever.
+	if err := vol.recordMount(user); err != nil {
+		return "", err
+	}
+	defer func() {
+		if err != nil && !had {
+			err = errors.Join(err, vol.forgetMount(user))
+		}
+	}()
+	if vol.def.Driver == DriverLocal {
+		return vol.dataPath(), vol.mountDevice(ctx)
+	}
+	r, err := s.remote(ctx, vol.def.Driver)
+	if err != nil {
+		return "", fmt.Errorf("mount volume %s: %w", name, err)
+	}
+	if dir, err = r.mount(ctx, name, user); err != nil {
+		return "", fmt.Errorf("mount volume %s: %w", name, err)
+	}
+	s.mu.Lock()
+	vol.mountpoint = dir
+	s.mu.Unlock()
+	return dir, nil
+}
+
+// Unmount ends what Mount began; the last user has the volume unmounted. A user
+// that is not recorded is no error. When it fails the record stays, and
+// ReconcileMounts or Remove try again.
+func (s *Store) Unmount(ctx context.Context, name, user string) error {
+	vol, err := s.lock(name)
+	if err != nil {
+		return nil
+	}
+	defer vol.mu.Unlock()
+	return s.unmount(ctx, vol, user)
+}
+
+// unmount needs the volume's lock.
+func (s *Store) unmount(ctx context.Context, vol *volume, user string) error {
+	if _, ok := vol.mounts[user]; !ok {
+		return nil
+	}
+	if vol.def.Driver != DriverLocal {
+		r, err := s.remote(ctx, vol.def.Driver)
+		if err == nil {
+			err = r.unmount(ctx, vol.def.Name, user)
+		}
+		if err != nil {
+			vol.stale[user] = struct{}{}
+			return fmt.Errorf("unmount volume %s: %w", vol.def.Name, err)
+		}
+	} else if len(vol.mounts) == 1 {
+		if err := vol.unmountDevice(); err != nil {
+			vol.stale[user] = struct{}{}
+			return err
+		}
+	}
+	delete(vol.stale, user)
+	return vol.forgetMount(user)
+}
+
+// ReconcileMounts forgets the users of mounts for which alive is false. It
+// returns at once; done, which may be called later and aside, unmounts for
+// them: a plugin may take its time.
+func (s *Store) ReconcileMounts(alive func(user string) bool) (done func(context.Context) error) {
+	type pair struct{ volume, user string }
+	var gone []pair
+	for _, vol := range s.all() {
+		vol.mu.Lock()
+		for user := range vol.mounts {
+			if !alive(user) {
+				vol.stale[user] = struct{}{}
+				gone = append(gone, pair{vol.def.Name, user})
+			}
+		}
+		vol.mu.Unlock()
+	}
+	return func(ctx context.Context) error {
+		var errs []error
+		for _, p := range gone {
+			vol, err := s.lock(p.volume)
+			if err != nil {
+				continue
+			}
+			if _, still := vol.stale[p.user]; still { // else mounted again meanwhile
+				errs = append(errs, s.unmount(ctx, vol, p.user))
+			}
+			vol.mu.Unlock()
+		}
+		return errors.Join(errs...)
+	}
+}
+
+// unmountStale unmounts for users that went while the driver failed.
+func (s *Store) unmountStale(ctx context.Context, vol *volume) error {
+	var errs []error
+	for _, user := range slices.Collect(maps.Keys(vol.stale)) {
+		errs = append(errs, s.unmount(ctx, vol, user))
+	}
+	return errors.Join(errs...)
+}
+
+func (v *volume) mountPath(user string) string { return filepath.Join(v.dir, mountsDir, user) }
+
+func (v *volume) recordMount(user string) error {
+	if _, ok := v.mounts[user]; ok {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Join(v.dir, mountsDir), 0o700); err != nil {
+		return fmt.Errorf("record a mount of volume %s: %w", v.def.Name, err)
+	}
+	if err := os.WriteFile(v.mountPath(user), nil, 0o600); err != nil {
+		return fmt.Errorf("record a mount of volume %s: %w", v.def.Name, err)
+	}
+	v.mounts[user] = struct{}{}
+	return nil
+}
+
+func (v *volume) forgetMount(user string) error {
+	if err := os.Remove(v.mountPath(user)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("forget a mount of volume %s: %w", v.def.Name, err)
+	}
+	delete(v.mounts, user)
+	return nil
+}
