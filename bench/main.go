@@ -1,5 +1,5 @@
 // Command bench times berth beside Docker Engine, runc and crun on one machine:
-// the life of a container, exec, requests, memory, start of the daemon. It
+// the life of a container, networks and published ports, exec, requests, memory, start of the daemon. It
 // prints a table and writes the figures as JSON. It judges nothing: it fails
 // only if something could not be measured.
 //
@@ -47,7 +47,7 @@ func main() {
 	flag.IntVar(&o.starts, "starts", 5, "`number` of daemon starts to time for each engine")
 	flag.StringVar(&o.json, "json", "", "`file` for the figures as JSON")
 	flag.StringVar(&o.markdown, "markdown", "", "`file` for the figures as a Markdown table")
-	flag.StringVar(&o.only, "only", "", "measure only these, with commas: life, port, exec, memory, requests, start")
+	flag.StringVar(&o.only, "only", "", "measure only these, with commas: life, port, networks, ports, traffic, exec, memory, requests, start")
 	flag.Parse()
 	if err := retire(); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -121,7 +121,8 @@ func run(ctx context.Context, o options) (err error) {
 		name    string
 		measure func(context.Context, *arena, *report) error
 	}{
-		{"life", life}, {"port", port}, {"exec", execs}, {"memory", memory}, {"requests", requests}, {"start", starts},
+		{"life", life}, {"port", port}, {"networks", networks}, {"ports", ports}, {"traffic", traffic},
+		{"exec", execs}, {"memory", memory}, {"requests", requests}, {"start", starts},
 	} {
 		if !o.wants(m.name) {
 			continue
