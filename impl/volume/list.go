@@ -107,8 +107,10 @@ func (s *Store) ask(r remote) *listing {
 	l := &listing{done: make(chan struct{})}
 	s.lists[r.Name()] = l
 	go func() {
-		// The call's own bound ends it; who asked may not wait so long.
-		l.volumes, l.err = r.list(context.Background())
+		// Who asked may be gone by then; the answer is for the next one.
+		ctx, cancel := context.WithTimeout(context.Background(), listPatience)
+		defer cancel()
+		l.volumes, l.err = r.list(ctx)
 		s.mu.Lock()
 		delete(s.lists, r.Name())
 		s.mu.Unlock()

@@ -20,6 +20,9 @@ type Plugins interface {
 // hang, and after that for their answers.
 const activationPatience, patience = time.Second, 2 * time.Second
 
+// listPatience is how long a plugin may take to list its volumes at all.
+const listPatience = 10 * time.Second
+
 // drivers gives the plugins that keep volumes, those that can be had soon.
 func (s *Store) drivers(ctx context.Context) ([]*plugin.Plugin, []plugin.Failed) {
 	if s.plugins == nil {
