@@ -49,10 +49,10 @@ var rooms = []struct {
 
 // neighbours are the imports between rooms of one storey that are meant.
 var neighbours = map[string]string{
-	"impl/build":       "impl/image", // a build makes images
+	"impl/build":       "impl/image",  // a build makes images
 	"impl/volume":      "impl/plugin", // programs that keep volumes
 	"impl/network":     "impl/plugin", // programs that keep networks
-	"impl/containerfs": "impl/image", // a container's tree lies on its image's layers
+	"impl/containerfs": "impl/image",  // a container's tree lies on its image's layers
 }
 
 // room returns the room of a package, "impl/image" for impl/image/layer, and
