@@ -1,10 +1,11 @@
 package engine
 
 import (
-	"path"
+	"regexp"
 	"slices"
 	"strconv"
-	"strings"
+
+	"github.com/opencontainers/go-digest"
 
 	"github.com/seed-50ced230/berth/gen/hub"
 	"github.com/seed-50ced230/berth/impl/container"
@@ -22,6 +23,8 @@ type selection struct {
 	filters filters
 	exited  map[int]bool
 	image   map[string]bool // ids of the images of filter ancestor
+	ids     patterns
+	names   patterns
 }
 
 // statuses are the words of filter status.
@@ -35,7 +38,7 @@ func (e *Engine) newSelection(p *hub.ContainerListParams) (*selection, error) {
 	if s.filters, err = parseFilters(p.Filters); err != nil {
 		return nil, err
 	}
-	err = s.filters.only("exited", "status", "label", "id", "name", "ancestor", "before", "since", "volume", "isolation")
+	err = s.filters.only("exited", "status", "label", "id", "name", "ancestor", "before", "since", "isolation")
 	if err != nil {
 		return nil, err
 	}
@@ -61,9 +64,10 @@ func (e *Engine) newSelection(p *hub.ContainerListParams) (*selection, error) {
 			s.image = map[string]bool{}
 		}
 		if img, err := e.Images.Get(ref); err == nil {
-			s.image[img.ID.String()] = true
+			e.addDescendants(s.image, img.ID)
 		}
 	}
+	s.ids, s.names = newPatterns(s.filters["id"]), newPatterns(s.filters["name"])
 	before, since := p.Before, p.Since
 	if v := s.filters["before"]; len(v) > 0 {
 		before = v[0]
@@ -132,27 +136,43 @@ func (s *selection) matches(r *container.Record) bool {
 	if !f.matchLabels(r.Config.Labels) {
 		return false
 	}
-	if !anyOf(f["id"], func(v string) bool { return strings.HasPrefix(r.ID, v) }) {
-		return false
+	return s.ids.match(r.ID) && s.names.match(r.Name, r.Name[1:])
+}
+
+// addDescendants adds an image and all that were made from it.
+func (e *Engine) addDescendants(set map[string]bool, id digest.Digest) {
+	if set[id.String()] {
+		return
 	}
-	if !anyOf(f["name"], func(v string) bool { return matchesName(v, r.Name) }) {
-		return false
+	set[id.String()] = true
+	for _, child := range e.Images.Children(id) {
+		e.addDescendants(set, child.ID)
 	}
-	return anyOf(f["volume"], func(v string) bool {
-		return slices.ContainsFunc(r.Mounts, func(m container.Mount) bool { return m.Name == v || m.Destination == v || m.Source == v })
+}
+
+// patterns are the values of a filter that are regular expressions for a part of
+// the text. One that cannot be compiled matches only a text that is equal.
+type patterns []pattern
+
+type pattern struct {
+	text       string
+	expression *regexp.Regexp
+}
+
+func newPatterns(values []string) patterns {
+	var list patterns
+	for _, v := range values {
+		expression, _ := regexp.Compile(v)
+		list = append(list, pattern{v, expression})
+	}
+	return list
+}
+
+// match is true without patterns, or if one of them matches one of the texts.
+func (list patterns) match(texts ...string) bool {
+	return len(list) == 0 || slices.ContainsFunc(list, func(p pattern) bool {
+		return slices.ContainsFunc(texts, func(text string) bool {
+			return text == p.text || p.expression != nil && p.expression.MatchString(text)
+		})
 	})
-}
-
-// anyOf is true without values, or if one matches.
-func anyOf(values []string, match func(string) bool) bool {
-	return len(values) == 0 || slices.ContainsFunc(values, match)
-}
-
-// matchesName compares a part of a name, with or without slash, or a glob.
-func matchesName(pattern, name string) bool {
-	if strings.Contains(name, pattern) {
-		return true
-	}
-	ok, err := path.Match(strings.TrimPrefix(pattern, "/"), name[1:])
-	return err == nil && ok
 }
