@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/docker/go-connections/nat"
@@ -85,7 +86,8 @@ func (s *session) change(ctx context.Context, g *stage, st *step) error {
 		if err := s.say("[Warning] HEALTHCHECK is recorded in the image; this engine does not run it\n"); err != nil {
 			return err
 		}
-		return s.commitConfig(ctx, g, fmt.Sprintf("HEALTHCHECK %q", h.Test))
+		return s.commitConfig(ctx, g, fmt.Sprintf("HEALTHCHECK &{%q %q %q %q %s}", h.Test,
+			i.Health.Interval.String(), i.Health.Timeout.String(), i.Health.StartPeriod.String(), strconv.QuoteRune(rune(h.Retries))))
 	case *instructions.OnbuildCommand:
 		c.OnBuild = append(c.OnBuild, i.Expression)
 		return s.commitConfig(ctx, g, "ONBUILD "+i.Expression)
@@ -150,7 +152,7 @@ func (s *session) workdir(ctx context.Context, g *stage, st *step, i *instructio
 	if i.Path == "" {
 		return st.fail(fault.Invalid("cannot normalize nothing"))
 	}
-	dir := path.Clean(i.Path)
+	dir := i.Path // an absolute path stays as it is written
 	if !path.IsAbs(dir) {
 		dir = path.Join("/", g.config.WorkingDir, dir)
 	}
@@ -160,7 +162,7 @@ func (s *session) workdir(ctx context.Context, g *stage, st *step, i *instructio
 		return s.useCache()
 	}
 	return s.inLayer(ctx, g, probe, true, func(t *tree) error {
-		at, err := t.resolve(dir, true)
+		at, err := t.resolve(path.Clean(dir), true)
 		if err == nil {
 			err = t.makeDirs(at, owner{})
 		}

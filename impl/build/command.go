@@ -25,9 +25,10 @@ func (s *session) runCommand(ctx context.Context, g *stage, st *step, i *instruc
 	}
 	// Two runs with other values of declared variables are two steps: the
 	// values stand before the command, behind a word with which none begins.
+	// Of the predefined variables only their presence is told.
 	recorded := command
 	vars := g.argEnv()
-	if len(vars) > 0 {
+	if len(vars)+len(s.args.proxies()) > 0 {
 		recorded = append(append(image.Words{fmt.Sprintf("|%d", len(vars))}, vars...), command...)
 	}
 	probe := copyConfig(g.config)

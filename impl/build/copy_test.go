@@ -40,6 +40,7 @@ func TestPlaces(t *testing.T) {
 		{"a link is followed", "COPY to-d /o/t", map[string]string{"/t": "dir 755 0:0 ", "/t/x": "file 644 0:0 x"}},
 		{"owner by name", "COPY --chown=bob f /o/", map[string]string{"/f": "file 755 1000:1001 f"}},
 		{"owner and group", "COPY --chown=bob:staff f /o/n/f", map[string]string{"/n": "dir 755 1000:50 ", "/n/f": "file 755 1000:50 f"}},
+		{"an archive's directory is root's", "ADD --chown=bob a.tar /o/u", map[string]string{"/u": "dir 755 0:0 ", "/u/in": "dir 755 0:0 ", "/u/in/a": "file 640 5:5 a", "/u/in/null": "device 1:3 666 0:0 "}},
 		{"owner in numbers", "COPY --chown=7:8 d/e /o/", map[string]string{"/x": "file 644 7:8 x"}},
 		{"mode", "COPY --chmod=4711 g.txt /o/", map[string]string{"/g.txt": "file 4711 0:0 g"}},
 		{"copy leaves an archive", "COPY not.tar /o/", map[string]string{"/not.tar": "file 644 0:0 no archive"}},
@@ -58,8 +59,10 @@ func TestPlaces(t *testing.T) {
 	})
 	t.Run("times are kept", func(t *testing.T) {
 		at := time.Unix(1_000_000_000, 0)
-		img := p.must(contextOf(t, "FROM busybox\nCOPY f /f\nRUN /bin/busybox stat -c %Y /f >/t", entry{name: "f", at: at}))
-		if got := p.listing(img, "/")["t"]; got != "file 644 0:0 1000000000\n" {
+		link := entry{name: "l", kind: tar.TypeSymlink, link: "nowhere", at: at}
+		img := p.must(contextOf(t, "FROM busybox\nCOPY d /d\nADD a.tar /a/\nRUN cd /; /bin/busybox stat -c %Y d/f d/l a/l >/t",
+			entry{name: "d/f", at: at}, entry{name: "d/l", kind: link.kind, link: link.link, at: at}, entry{name: "a.tar", body: string(archive(t, link))}))
+		if got := p.listing(img, "/")["t"]; got != "file 644 0:0 1000000000\n1000000000\n1000000000\n" {
 			t.Errorf("got %q", got)
 		}
 	})

@@ -46,7 +46,11 @@ func (c *copier) place(src source, dest string) error {
 		if exists && !info.IsDir() {
 			return fault.Invalid("cannot copy to non-directory: %s", dest)
 		}
-		if err := c.to.makeDirs(at, c.owner); err != nil {
+		who := c.owner
+		if src.unpack {
+			who = owner{} // what an archive is unpacked into is root's, like what it names none for
+		}
+		if err := c.to.makeDirs(at, who); err != nil {
 			return err
 		}
 		if src.unpack {
@@ -121,7 +125,7 @@ func (c *copier) copy(in *tree, from, to string, info fs.FileInfo) error {
 		if err != nil {
 			return err
 		}
-		return errors.Join(c.to.Symlink(target, to), c.to.Lchown(to, c.owner.uid, c.owner.gid))
+		return errors.Join(c.to.Symlink(target, to), c.to.Lchown(to, c.owner.uid, c.owner.gid), c.to.setLinkTime(to, info.ModTime()))
 	case fs.ModeSocket:
 		return nil // nobody listens at a copy
 	case 0:

@@ -78,6 +78,7 @@ func TestConfiguration(t *testing.T) {
 		{"entrypoint drops the base's command only", "CMD a\nENTRYPOINT [\"e\"]", nil, image.Config{Env: []string{path}, Cmd: image.Words{"/bin/sh", "-c", "a"}, Entrypoint: image.Words{"e"}}},
 		{"shell", "SHELL [\"/bin/sh\", \"-xc\"]\nCMD a b", nil, image.Config{Env: []string{path}, Shell: image.Words{"/bin/sh", "-xc"}, Cmd: image.Words{"/bin/sh", "-xc", "a b"}}},
 		{"workdir", "WORKDIR /a\nWORKDIR b\nENV X=c\nWORKDIR $X/../d", nil, image.Config{Env: []string{path, "X=c"}, WorkingDir: "/a/b/d"}},
+		{"an absolute workdir stays as written", "WORKDIR /bin/../new", nil, image.Config{Env: []string{path}, WorkingDir: "/bin/../new"}},
 		{"the rest", "USER bob\nSTOPSIGNAL 9\nVOLUME /a b\nVOLUME [\"/c d\"]\nONBUILD RUN true", nil, image.Config{Env: []string{path}, User: "bob", StopSignal: "9",
 			Volumes: map[string]struct{}{"/a": {}, "b": {}, "/c d": {}}, OnBuild: []string{"RUN true"}}},
 		{"arg with a default", "ARG V=d\nLABEL v=$V", nil, image.Config{Env: []string{path}, Labels: map[string]string{"v": "d"}}},
@@ -131,6 +132,18 @@ func TestHistory(t *testing.T) {
 	}
 	if !slices.Equal(got[:len(want)], want) || !strings.HasPrefix(got[len(want)], "/bin/sh -c #(nop) COPY file:") || img.Author != "me" || img.DockerVersion != "1.2.3" {
 		t.Errorf("got %q, author %q, version %q", got, img.Author, img.DockerVersion)
+	}
+	v := "v"
+	id, err := p.build(&Request{Context: bytes.NewReader(contextOf(t, "FROM busybox\nHEALTHCHECK --retries=3 CMD x\nRUN true")), Args: map[string]*string{"http_proxy": &v}, Remove: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := p.Images.Get(id.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h := second.History; h[1].CreatedBy != `/bin/sh -c #(nop)  HEALTHCHECK &{["CMD-SHELL" "x"] "0s" "0s" "0s" '\x03'}` || h[2].CreatedBy != "|0 /bin/sh -c true" {
+		t.Errorf("history %+v", h)
 	}
 	if img.Parent == "" || img.ContainerConfig == nil || img.Config.Image != img.Parent.String() {
 		t.Errorf("parent %q, config.Image %q", img.Parent, img.Config.Image)

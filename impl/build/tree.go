@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -128,6 +129,20 @@ func (t *tree) makeDirs(p string, o owner) error {
 	}
 	// The umask is none of the image's business.
 	return errors.Join(t.Lchown(p, o.uid, o.gid), t.Chmod(p, 0o755))
+}
+
+// setLinkTime sets the time of a symbolic link itself; p has no links on its way.
+func (t *tree) setLinkTime(p string, at time.Time) error {
+	dir, err := t.Open(path.Dir(p))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	when := unix.NsecToTimespec(at.UnixNano())
+	if err := unix.UtimesNanoAt(int(dir.Fd()), path.Base(p), []unix.Timespec{when, when}, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return &fs.PathError{Op: "utimensat", Path: p, Err: err}
+	}
+	return nil
 }
 
 // owner is who files are made to belong to.

@@ -206,7 +206,7 @@ func (x *extraction) finish(at string, h *tar.Header, who owner) error {
 		return err
 	}
 	if h.Typeflag == tar.TypeSymlink {
-		return nil
+		return x.to.setLinkTime(at, h.ModTime)
 	}
 	mode := h.FileInfo().Mode()
 	if err := x.to.Chmod(at, mode.Perm()|mode&(fs.ModeSetuid|fs.ModeSetgid|fs.ModeSticky)); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -216,8 +217,9 @@ func mergeImage(c *models.ContainerConfig, img *image.Config) {
 			c.Entrypoint = slices.Clone([]string(img.Entrypoint))
 		}
 	}
-	if c.WorkingDir == "" {
-		c.WorkingDir = img.WorkingDir
+	if c.WorkingDir == "" && img.WorkingDir != "" {
+		// An image's may be written with "..", which leads nowhere if a directory on the way is missing.
+		c.WorkingDir = path.Clean(img.WorkingDir)
 	}
 	if c.StopSignal == "" {
 		c.StopSignal = wire.Signal(img.StopSignal)
