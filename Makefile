@@ -84,6 +84,10 @@ test-clients: setup-test build ## only the tests with the docker command and doc
 test-fields: setup-test build ## only the tests of what a container can ask for
 	$(GO) test -count=1 -timeout 30m ./fieldtest $(TESTFLAGS)
 
+.PHONY: test-builds
+test-builds: setup-test build ## build over 30 Dockerfiles on berth and on Docker Engine 20.10 and compare what comes out
+	$(GO) test -count=1 -timeout 60m ./buildtest $(TESTFLAGS)
+
 .PHONY: conformance
 conformance: build ## replay every documented example against a fresh berthd
 	@mkdir -p reports
@@ -145,4 +149,4 @@ help: ## show this
 	@echo '  make test    prove it: installs, builds, runs all tests'
 	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo 'Variables: GO, VERSION, PREFIX, DESTDIR, RUN_DIR (run), TESTFLAGS (test-clients), BENCHFLAGS (bench), CONFORMANCEFLAGS.'
+	@echo 'Variables: GO, VERSION, PREFIX, DESTDIR, RUN_DIR (run), TESTFLAGS (test-clients, test-builds), BENCHFLAGS (bench), CONFORMANCEFLAGS.'

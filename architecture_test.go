@@ -24,6 +24,7 @@ var rooms = []struct {
 	{"clienttest", 9},
 	{"endurance", 9},
 	{"fieldtest", 9},
+	{"buildtest", 9},
 	{"bench", 9},
 	{"testbed", 8}, // what tests drive: daemons, registries, images
 	{"gen/client/", 7},

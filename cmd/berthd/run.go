@@ -242,12 +242,16 @@ func settings(c *config.Config) (engine.Settings, error) {
 	if err != nil {
 		return engine.Settings{}, err
 	}
+	denied, err := c.BuildDenied()
+	if err != nil {
+		return engine.Settings{}, err
+	}
 	shim, err := shimPath(c)
 	return engine.Settings{
 		DataRoot: c.DataRoot, ExecRoot: c.ExecRoot, Shown: shown(c),
 		CgroupDriver: driver, CgroupParent: c.CgroupParent,
 		DNS: c.DNS, DNSSearch: c.DNSSearch, DNSOptions: c.DNSOptions,
 		LogDriver: c.LogDriver, LogOptions: c.LogOptions, Ulimits: c.Ulimits,
-		InitPath: shim, Version: version, Commit: commit, BuildTime: buildTime,
+		BuildDenied: denied, InitPath: shim, Version: version, Commit: commit, BuildTime: buildTime,
 	}, err
 }

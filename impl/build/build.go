@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
 	"os"
 
 	"github.com/opencontainers/go-digest"
@@ -85,7 +86,10 @@ type Builder struct {
 	// Version is recorded in images as the engine's.
 	Version string
 	Limits  Limits
-	Logger  *slog.Logger
+	// Denied are networks in which ADD and remote contexts find nobody. What
+	// RUN reaches is the containers' network's business.
+	Denied []netip.Prefix
+	Logger *slog.Logger
 }
 
 // Request is one build.
@@ -99,7 +103,7 @@ type Request struct {
 	// Tags are the names to give to the image, checked and in their familiar form.
 	Tags []string
 	// Fetch pulls an image that is not here, and tells the client about it; nil
-	// when nothing can be pulled.
+	// when there is nowhere to pull from: then only images that are here are found.
 	Fetch func(ctx context.Context, name string) error
 	// NoCache takes every step anew; Pull fetches base images even if they are here.
 	NoCache, Pull bool
@@ -218,6 +222,7 @@ type session struct {
 	containers []string // intermediate ones, not removed yet
 	layers     []string // writable layers without a container
 	downloads  int
+	proxy      string // of git, with denied networks
 }
 
 // close removes what the build does not leave behind. failure is its outcome.

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -103,7 +104,7 @@ func (s *session) fetch(ctx context.Context, address, what string) (*http.Respon
 	if err != nil {
 		return nil, fault.Invalid("%s: %w", what, err)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := s.httpClient().Do(req)
 	if err != nil {
 		return nil, fault.Invalid("%s: %w", what, err)
 	}
@@ -182,10 +183,21 @@ func (s *session) cloneGit(ctx context.Context, repo, ref, dir string) error {
 		return fault.Invalid("remote: %q is not a git address that is served", repo)
 	}
 	if _, err := exec.LookPath("git"); err != nil {
-		return fault.Unimplemented("remote: git is not installed on the engine's host")
+		return fault.Unavailable("remote: git is not installed on the engine's host: install it, or send the files as the request's body")
 	}
 	if ref == "" {
 		ref = "HEAD"
+	}
+	if len(s.Denied) > 0 {
+		if !strings.HasPrefix(repo, "http://") && !strings.HasPrefix(repo, "https://") {
+			return fault.Invalid("remote: this engine lets builds reach some networks only (--build-deny): git repositories have to be on HTTP or HTTPS")
+		}
+		proxy, stop, err := s.gitProxy()
+		if err != nil {
+			return err
+		}
+		defer stop()
+		s.proxy = proxy
 	}
 	clone := filepath.Join(s.dir, "clone")
 	if err := s.git(ctx, "init", "--quiet", "--template=", clone); err != nil {
@@ -254,6 +266,10 @@ func (s *session) git(ctx context.Context, args ...string) error {
 	cmd.Env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + s.dir, "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null",
 		"GIT_TERMINAL_PROMPT=0", "GIT_ASKPASS=/bin/false", "GIT_SSH_COMMAND=ssh -oBatchMode=yes", "LC_ALL=C",
+	}
+	if s.proxy != "" {
+		cmd.Args = slices.Insert(cmd.Args, 1, "-c", "protocol.git.allow=never", "-c", "protocol.ssh.allow=never")
+		cmd.Env = append(cmd.Env, "http_proxy="+s.proxy, "https_proxy="+s.proxy)
 	}
 	// git's helpers end with it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

@@ -214,10 +214,7 @@ func (s *session) baseImage(ctx context.Context, name string, anew bool) (*image
 		return nil, err
 	}
 	if s.req.Fetch == nil {
-		if err != nil {
-			return nil, err
-		}
-		return nil, fault.Unimplemented("this engine cannot pull %s", name)
+		return img, err
 	}
 	if perr := s.req.Fetch(ctx, name); perr != nil {
 		return nil, perr

@@ -97,10 +97,11 @@ func (x *extraction) entry(h *tar.Header, body io.Reader) error {
 	if x.bytes += h.Size; h.Size < 0 || x.bytes > x.limits.ContextBytes {
 		return fault.Invalid("the archive has more than %d bytes", x.limits.ContextBytes)
 	}
+	// As it is written, without regard to links: "a/../b" is b.
+	if rel := path.Clean(h.Name); rel == ".." || strings.HasPrefix(rel, "../") {
+		return fault.Invalid("the archive's entry %q leads out of it", h.Name)
+	}
 	for part := range strings.SplitSeq(h.Name, "/") {
-		if part == ".." {
-			return fault.Invalid("the archive's entry %q leads out of it", h.Name)
-		}
 		if strings.HasPrefix(part, whiteoutPrefix) {
 			return fault.Invalid("the archive's entry %q has a name that layers use to delete files", h.Name)
 		}

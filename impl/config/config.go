@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -67,6 +68,9 @@ type Config struct {
 	// InsecureRegistries and RegistryMirrors are as image/registry.Options has them.
 	InsecureRegistries []string `json:"insecure-registries"`
 	RegistryMirrors    []string `json:"registry-mirrors"`
+
+	// BuildDeny are networks and addresses; BuildDenied reads them.
+	BuildDeny []string `json:"build-deny"`
 
 	// MetricsAddr and PprofAddr are listeners of their own; see their flags.
 	MetricsAddr string `json:"metrics-addr"`
@@ -196,8 +200,29 @@ func (c *Config) check() error {
 	default:
 		return fmt.Errorf("log-driver %q: use json-file, journald, syslog or none", c.LogDriver)
 	}
+	if _, err := c.BuildDenied(); err != nil {
+		return err
+	}
 	_, err := c.CgroupDriver()
 	return err
+}
+
+// BuildDenied are the networks of --build-deny; an address is a network of its own.
+func (c *Config) BuildDenied() ([]netip.Prefix, error) {
+	var list []netip.Prefix
+	for _, text := range c.BuildDeny {
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			at, aerr := netip.ParseAddr(text)
+			if aerr != nil || at.Zone() != "" {
+				return nil, fmt.Errorf("build-deny %q: use ADDRESS or NETWORK/LENGTH, such as 169.254.0.0/16", text)
+			}
+			at = at.Unmap()
+			p = netip.PrefixFrom(at, at.BitLen())
+		}
+		list = append(list, p.Masked())
+	}
+	return list, nil
 }
 
 // CgroupDriver is the driver of --exec-opt native.cgroupdriver: cgroupfs (the

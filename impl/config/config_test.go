@@ -56,6 +56,7 @@ func TestErrorsName(t *testing.T) {
 		"invalid ulimit type":                   {"--default-ulimit", "bogus=1"},
 		"unknown flag: --nope":                  {"--nope"},
 		"log-driver \"syslogg\": use json-file, journald, syslog or none": {"--log-driver", "syslogg", "--config-file", file(t, "{}")},
+		"build-deny \"metadata\": use ADDRESS or NETWORK/LENGTH":          {"--build-deny", "metadata", "--config-file", file(t, "{}")},
 		"unexpected end of JSON": {"--config-file", file(t, `{"debug"`)},
 	} {
 		if _, err := Parse(args, io.Discard); err == nil || !strings.Contains(err.Error(), want) {

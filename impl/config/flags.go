@@ -77,6 +77,7 @@ registry-mirrors, plugin-specs).
 	f.StringArrayVar(&c.RegistryMirrors, "registry-mirror", nil, "URL of a mirror of the public registry (repeat)")
 	f.StringVar(&c.PluginSockets, "plugin-sockets", "/run/docker/plugins", "directory of plugins' sockets NAME.sock (empty for none)")
 	f.StringArrayVar(&c.PluginSpecs, "plugin-spec", []string{"/etc/docker/plugins", "/usr/lib/docker/plugins"}, "directory of plugins' addresses NAME.spec and NAME.json (repeat)")
+	f.StringArrayVar(&c.BuildDeny, "build-deny", nil, "ADDRESS or NETWORK/LENGTH that ADD and remote contexts of builds may not reach, such as 169.254.0.0/16 for metadata services or 127.0.0.0/8 for the host's own (repeat; git is HTTP only then)")
 	f.StringVar(&c.Shim, "shim", "", "path of berth-shim (default: beside berthd)")
 	f.StringVar(&c.MetricsAddr, "metrics-addr", "", "serve Prometheus metrics at HOST:PORT/metrics (empty: not served)")
 	f.StringVar(&c.PprofAddr, "pprof-addr", "", "serve Go profiles at HOST:PORT/debug/pprof/ (empty: not served; whoever reaches it can slow the daemon)")

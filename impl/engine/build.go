@@ -56,6 +56,7 @@ func (e *Engine) builder() *build.Builder {
 		Root:       filepath.Join(e.DataRoot, "build"),
 		NewID:      newID,
 		Version:    e.Version,
+		Denied:     e.BuildDenied,
 		Logger:     e.Logger,
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -56,6 +57,8 @@ type Settings struct {
 	// InitPath is the program that is a container's first process until its
 	// command runs (GET /info).
 	InitPath string
+	// BuildDenied are networks that ADD and remote contexts of builds may not reach.
+	BuildDenied []netip.Prefix
 	// Version, Commit and BuildTime describe this program.
 	Version, Commit, BuildTime string
 }

@@ -1,0 +1,1 @@
+exports.left = (s) => s.slice(1);

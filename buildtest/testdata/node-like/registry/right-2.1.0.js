@@ -1,0 +1,1 @@
+exports.right = (s) => s.slice(0, -1);
