@@ -23,6 +23,9 @@ SHIM_TAGS := seccomp netgo osusergo
 SHIM_LDFLAGS := $(LDFLAGS) -linkmode external -extldflags "-static"
 
 PREFIX ?= /usr/local
+CRASH_ROUNDS ?= 100
+CRASH_SEED ?= 0
+FUZZTIME ?= 1h
 DESTDIR ?=
 
 IMAGE := cmd/berth-quickstart/image/busybox.tar
@@ -103,6 +106,14 @@ conformance-peers: build ## run the suite against Docker Engine and Podman, as t
 	@mkdir -p reports
 	@conformance/run-peers.sh $(CONFORMANCEFLAGS)
 
+.PHONY: crash
+crash: setup-test build ## kill berthd CRASH_ROUNDS times (100) at work on images; CRASH_SEED repeats a run
+	$(GO) test -count=1 -timeout 3h -run '^TestKilledAtImages$$' -v ./clienttest -crash-rounds $(CRASH_ROUNDS) -crash-seed $(CRASH_SEED)
+
+.PHONY: fuzz
+fuzz: setup-build ## run every fuzz target in turn, FUZZTIME (1h) in all
+	@tools/fuzz $(FUZZTIME)
+
 .PHONY: bench
 bench: setup-test build ## time berth beside Docker Engine, runc and crun
 	@mkdir -p reports
@@ -150,3 +161,4 @@ help: ## show this
 	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo 'Variables: GO, VERSION, PREFIX, DESTDIR, RUN_DIR (run), TESTFLAGS (test-clients, test-builds), BENCHFLAGS (bench), CONFORMANCEFLAGS.'
+	@echo '  CRASH_ROUNDS, CRASH_SEED (crash), FUZZTIME (fuzz).'

@@ -3,10 +3,19 @@ package image
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
 
+	"github.com/distribution/reference"
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/seed-50ced230/berth/impl/image/registry"
 	"github.com/seed-50ced230/berth/impl/image/testimage"
 )
 
@@ -59,6 +68,80 @@ func FuzzName(f *testing.F) {
 		}
 		if _, err := ParseTag(s, ""); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// served is a repository that gives whatever it was told to.
+type served struct {
+	name      reference.Named
+	mediaType string
+	manifest  []byte
+	config    []byte
+	layer     []byte
+}
+
+func (r *served) Name() reference.Named { return r.name }
+
+func (r *served) Tags(context.Context) ([]string, error) { return []string{"latest"}, nil }
+
+func (r *served) Manifest(context.Context, string) (ocispec.Descriptor, []byte, error) {
+	return ocispec.Descriptor{MediaType: r.mediaType, Digest: digest.FromBytes(r.manifest), Size: int64(len(r.manifest))}, r.manifest, nil
+}
+
+func (r *served) Document(context.Context, ocispec.Descriptor) ([]byte, error) { return r.config, nil }
+
+func (r *served) Size(context.Context, digest.Digest) (int64, error) { return int64(len(r.layer)), nil }
+
+func (r *served) Blob(_ context.Context, d ocispec.Descriptor) (io.ReadCloser, error) {
+	if d.Digest.Validate() != nil || d.Size < 0 {
+		return nil, errors.New("no such blob")
+	}
+	return io.NopCloser(bytes.NewReader(r.layer)), nil
+}
+
+// FuzzPull: whatever a manifest (of any kind: an index is one, too) and a
+// configuration hold, pulling ends, and what it took can be listed, shown and saved.
+func FuzzPull(f *testing.F) {
+	body := tarOf(f, testimage.File{Name: "f", Body: []byte("f")})
+	diff, config := digest.FromBytes(body), ""
+	config = fmt.Sprintf(`{"architecture":"amd64","os":"linux","config":{"Cmd":["sh"],"Entrypoint":"x","Labels":{"a":"b"}},"rootfs":{"type":"layers","diff_ids":[%q]},"history":[{"created_by":"x"}]}`, diff)
+	f.Add(uint8(0), fmt.Appendf(nil, `{"schemaVersion":2,"config":{"digest":%q,"size":%d},"layers":[{"digest":%q,"size":%d}]}`, digest.FromString(config), len(config), diff, len(body)), []byte(config))
+	f.Add(uint8(1), []byte(`{"manifests":[{"digest":"sha256:x","platform":{"os":"linux","architecture":"amd64"}}]}`), []byte(config))
+	f.Add(uint8(2), fmt.Appendf(nil, `{"fsLayers":[{"blobSum":%q}],"history":[{"v1Compatibility":"{\"id\":\"x\",\"created\":\"2016-04-01T12:00:00Z\",\"config\":{\"Cmd\":[\"sh\"]}}"}]}`, diff), []byte("{}"))
+	types := []string{registry.TypeDockerManifest, registry.TypeDockerList, registry.TypeSchema1}
+	name, err := reference.ParseNormalizedNamed("registry.test/x")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, kind uint8, manifest, config []byte) {
+		s, err := Open(filepath.Join(t.TempDir(), "store"), Options{MaxLayerBytes: 1 << 24, MaxLayerEntries: 1000, Logger: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		ctx := context.Background()
+		_, err = s.Pull(ctx, &served{name, types[int(kind)%len(types)], manifest, config, body}, "latest", nil)
+		if err != nil {
+			if s.Count() > 0 {
+				t.Errorf("%d images after an error: %v", s.Count(), err)
+			}
+			return
+		}
+		images, err := s.List(Filter{All: true, Labels: []string{"a"}})
+		if err != nil {
+			t.Error(err)
+		}
+		for _, img := range images {
+			if _, err := s.History(img.ID.String()); err != nil {
+				t.Errorf("pulled, but without history: %v", err)
+			}
+		}
+		if err := s.Save(ctx, io.Discard, []string{"registry.test/x"}); err != nil {
+			t.Errorf("pulled, but cannot be saved: %v", err)
+		}
+		if r, err := s.Check(ctx, false); err != nil || len(r.Findings) > 0 {
+			t.Errorf("pulled, but not whole: %v %v", r, err)
 		}
 	})
 }

@@ -84,8 +84,8 @@ func readExpected(r io.Reader) (*expected, error) {
 		case strings.HasPrefix(base, whiteoutPrefix):
 			x.marked[parent+strings.TrimPrefix(base, whiteoutPrefix)] = true
 		default:
-			if old := x.entries[p]; old != nil && old.Typeflag == tar.TypeDir && hdr.Typeflag != tar.TypeDir {
-				x.vague = true // what was in the folder is gone with it
+			if old := x.entries[p]; old != nil && (old.Typeflag == tar.TypeDir && hdr.Typeflag != tar.TypeDir || old.Typeflag == tar.TypeSymlink) {
+				x.vague = true // what was in the folder is gone with it, what was behind the link is elsewhere
 			}
 			hdr.PAXRecords = nil // only the few fields are needed
 			x.entries[p] = hdr

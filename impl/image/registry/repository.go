@@ -81,7 +81,8 @@ func (r *Repository) Manifest(ctx context.Context, ref string) (ocispec.Descript
 	if err != nil {
 		return desc, nil, r.mapError(ref, slow(ctx, err))
 	}
-	if len(raw) > maxManifest {
+	// oras cuts a body off at the limit when it had to compute the digest itself.
+	if len(raw) > maxManifest || desc.Size > maxManifest {
 		return desc, nil, fault.Invalid("manifest %s is larger than %d bytes", ref, maxManifest)
 	}
 	payload := raw
