@@ -212,6 +212,9 @@ func TestAnswersThatLieOrNeverEnd(t *testing.T) {
 		}, byTag},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if strings.HasPrefix(name, "blob ") {
+				t.Parallel() // some of them wait
+			}
 			repo, _ := hostile(t, c.serve)
 			ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
 			defer cancel()

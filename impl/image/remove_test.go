@@ -1,0 +1,108 @@
+package image
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/containerd/errdefs"
+	"github.com/opencontainers/go-digest"
+
+	"github.com/seed-50ced230/berth/impl/image/testimage"
+)
+
+func TestRemoveRules(t *testing.T) {
+	ctx := context.Background()
+	stopped := func(digest.Digest) []User { return []User{{ID: strings.Repeat("ab", 32)}} }
+	running := func(digest.Digest) []User { return []User{{ID: strings.Repeat("ab", 32), Running: true}} }
+	for name, c := range map[string]struct {
+		tags  []string
+		ref   string // "" means the id
+		o     RemoveOptions
+		users func(digest.Digest) []User
+		err   string // %ID is the short id
+		want  []string
+	}{
+		"one of two names":            {tags: []string{"x:1", "x:2"}, ref: "x:1", want: []string{"-x:1"}},
+		"last name":                   {tags: []string{"x:1"}, ref: "x:1", want: []string{"-x:1", "image", "layer"}},
+		"id with one name":            {tags: []string{"x:1"}, want: []string{"-x:1", "image", "layer"}},
+		"id with two names":           {tags: []string{"x:1", "y:1"}, err: "conflict: unable to delete %ID (must be forced) - image is referenced in one or more repositories"},
+		"id with two names, force":    {tags: []string{"x:1", "y:1"}, o: RemoveOptions{Force: true}, want: []string{"-x:1", "-y:1", "image", "layer"}},
+		"name, stopped container":     {tags: []string{"x:1"}, ref: "x:1", users: stopped, err: `conflict: unable to remove repository reference "x:1" (must force) - container abababababab is using its referenced image %ID`},
+		"name, stopped, two names":    {tags: []string{"x:1", "y:1"}, ref: "x:1", users: stopped, want: []string{"-x:1"}},
+		"name, stopped, force":        {tags: []string{"x:1"}, ref: "x:1", o: RemoveOptions{Force: true}, users: stopped, want: []string{"-x:1", "image", "layer"}},
+		"name, running, force":        {tags: []string{"x:1"}, ref: "x:1", o: RemoveOptions{Force: true}, users: running, want: []string{"-x:1"}},
+		"id, stopped container":       {tags: []string{"x:1"}, users: stopped, err: "conflict: unable to delete %ID (must be forced) - image is being used by stopped container abababababab"},
+		"id, running container":       {tags: []string{"x:1"}, users: running, err: "conflict: unable to delete %ID (cannot be forced) - image is being used by running container abababababab"},
+		"id, running container force": {tags: []string{"x:1"}, o: RemoveOptions{Force: true}, users: running, err: "conflict: unable to delete %ID (cannot be forced) - image is being used by running container abababababab"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStore(t)
+			loaded := load(t, s, archiveOf(t, testimage.Image{Tags: c.tags, Layers: [][]testimage.File{{{Name: "x", Body: []byte("x")}}}}))
+			ref := c.ref
+			if ref == "" {
+				ref = loaded[0].ID.Encoded()[:12]
+			}
+			records, err := s.Remove(ctx, ref, c.o, c.users)
+			if c.err != "" {
+				want := strings.ReplaceAll(c.err, "%ID", loaded[0].ID.Encoded()[:12])
+				if !errdefs.IsConflict(err) || err.Error() != want || len(records) != 0 {
+					t.Errorf("got %v %v, want %s", records, err, want)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, r := range records {
+				switch {
+				case r.Untagged != "":
+					got = append(got, "-"+r.Untagged)
+				case r.Deleted == loaded[0].ID.String():
+					got = append(got, "image")
+				default:
+					got = append(got, "layer")
+				}
+			}
+			if !slices.Equal(got, c.want) {
+				t.Errorf("records %v, want %v", got, c.want)
+			}
+		})
+	}
+}
+
+func TestRemoveParentInUse(t *testing.T) {
+	s := newStore(t)
+	load(t, s, archiveOf(t, three("base:latest")))
+	w := writable(t, s, "c1", "base")
+	if err := os.WriteFile(filepath.Join(w.Upper, "new"), []byte("new"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	child, err := s.Commit(context.Background(), "c1", CommitOptions{Ref: "child", ContainerConfig: &Config{Cmd: Words{"sh", "-c", "x"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	base, _ := s.Get("base")
+	if child.Parent != base.ID || child.Size != 3 {
+		t.Errorf("child %+v", child)
+	}
+	_, err = s.Remove(context.Background(), base.ID.String(), RemoveOptions{Force: true}, nil)
+	if want := "conflict: unable to delete " + base.ID.Encoded()[:12] + " (cannot be forced) - image has dependent child images"; !errdefs.IsConflict(err) || err.Error() != want {
+		t.Errorf("remove parent: %v", err)
+	}
+	// Untagged, the parent stays for its child, and goes with it.
+	if _, err := s.Remove(context.Background(), "base", RemoveOptions{}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Get(base.ID.String()); err != nil {
+		t.Fatal(err)
+	}
+	records, err := s.Remove(context.Background(), "child", RemoveOptions{}, nil)
+	if err != nil || s.Count() != 0 {
+		t.Errorf("remove child: %v %v, %d images left", records, err, s.Count())
+	}
+}
