@@ -91,6 +91,14 @@ test-fields: setup-test build ## only the tests of what a container can ask for
 test-builds: setup-test build ## build over 30 Dockerfiles on berth and on Docker Engine 20.10 and compare what comes out
 	$(GO) test -count=1 -timeout 60m ./buildtest $(TESTFLAGS)
 
+.PHONY: soak
+soak: setup-test build ## kill the daemon 200 times under load and lose nothing (BERTH_ROUNDS, BERTH_SEED; it prints its seed)
+	BERTH_ROUNDS=$${BERTH_ROUNDS:-200} $(GO) test -count=1 -timeout 3h -v -run TestKilledUnderLoad ./endurance
+
+.PHONY: test-endurance
+test-endurance: setup-test build ## only the tests that were written to break a running daemon
+	$(GO) test -count=1 -timeout 20m ./endurance $(TESTFLAGS)
+
 .PHONY: conformance
 conformance: build ## replay every documented example against a fresh berthd
 	@mkdir -p reports

@@ -115,7 +115,7 @@ func (e *engine) must(method, path string, body any, statuses ...int) answer {
 	e.t.Helper()
 	a, err := e.send(context.Background(), method, path, body)
 	if err != nil {
-		e.t.Fatalf("%s %s: %v", method, path, err)
+		e.t.Fatalf("%s %s: %v\n%s", method, path, err, e.stacks())
 	}
 	if !slices.Contains(statuses, a.status) && (len(statuses) > 0 || !a.ok()) {
 		e.t.Fatalf("%s %s: %v", method, path, a)

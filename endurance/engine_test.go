@@ -214,6 +214,19 @@ func (e *engine) settles(before census.Census) {
 	e.t.Errorf("left over (+) or missing (-):\n%s", strings.Join(left, "\n"))
 }
 
+// stacks are those of the daemon's goroutines, to tell where a request hangs.
+func (e *engine) stacks() string {
+	_ = syscall.Kill(e.Pid(), syscall.SIGUSR1)
+	for range 100 {
+		if found, _ := filepath.Glob(filepath.Join(e.place.Stacks, "goroutines-*.txt")); len(found) > 0 {
+			text, _ := os.ReadFile(found[0])
+			return string(text)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return "no stacks"
+}
+
 // memory is the daemon's resident memory in bytes, after it was left alone for
 // a moment.
 func (e *engine) memory() int64 {

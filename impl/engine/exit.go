@@ -93,6 +93,10 @@ func (e *Engine) restore(ctx context.Context) error {
 		c := container.New(r)
 		e.containers.Add(c)
 		task, err := e.Runtime.Load(ctx, r.ID)
+		if err == nil && r.State.Status == container.Restarting && !task.StartedAt().Equal(r.State.StartedAt) {
+			// A restart by policy that the daemon did not live to record: it counts.
+			c.Update(func(r *container.Record) { r.RestartCount++ })
+		}
 		switch {
 		case err == nil:
 			if _, over := task.Exit(); !over {
