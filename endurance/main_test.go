@@ -77,3 +77,5 @@ func eventually(t *testing.T, what string, holds func() bool) {
 		}
 	}
 }
+
+func itoa(n int) string { return strconv.Itoa(n) }

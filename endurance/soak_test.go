@@ -24,6 +24,7 @@ type soak struct {
 	registry string
 	archives [][]byte
 	before   census.Census
+	kills    int // of this round
 }
 
 const workers = 4
@@ -135,7 +136,8 @@ func (s *soak) round(seed uint64, round int) (requests int) {
 	busy.Wait()
 	s.hc.CloseIdleConnections()
 	s.meanwhile(l, draw)
-	for range draw.IntN(3) {
+	s.kills = 1 + draw.IntN(3)
+	for range s.kills - 1 {
 		s.interrupted(time.Duration(draw.IntN(120)) * time.Millisecond)
 	}
 	s.comesUp()

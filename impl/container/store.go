@@ -9,43 +9,38 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
-	berrors "go.etcd.io/bbolt/errors"
 
 	"github.com/seed-50ced230/berth/impl/database"
 )
 
 // Store writes records to a bbolt file. A Put or Delete that returned is
 // durable against the loss of power.
-type Store struct{ db *bolt.DB }
+type Store struct {
+	db        *bolt.DB
+	condition database.Condition
+}
 
 var bucketContainers = []byte("containers")
 
 // ErrInUse says that another process has the store open.
 var ErrInUse = errors.New("the store is in use by another process")
 
-// OpenStore opens or makes the file at path.
+// OpenStore opens or makes the file at path. A damaged one is salvaged: see
+// Condition.
 func OpenStore(path string) (*Store, error) {
-	if err := database.Check(path); err != nil {
-		return nil, fmt.Errorf("%w: run \"berthd check --repair\"", err)
-	}
-	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: 200 * time.Millisecond, FreelistType: bolt.FreelistMapType})
-	if errors.Is(err, berrors.ErrTimeout) {
+	db, condition, err := database.Open(path, bucketContainers)
+	if errors.Is(err, database.ErrInUse) {
 		return nil, fmt.Errorf("open %s: %w", path, ErrInUse)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", path, err)
+		return nil, err
 	}
 	db.MaxBatchDelay = 0
-	err = db.Update(func(tx *bolt.Tx) error {
-		_, err := tx.CreateBucketIfNotExists(bucketContainers)
-		return err
-	})
-	if err != nil {
-		db.Close()
-		return nil, fmt.Errorf("open %s: %w", path, err)
-	}
-	return &Store{db}, nil
+	return &Store{db, condition}, nil
 }
+
+// Condition tells in what state the file was.
+func (s *Store) Condition() database.Condition { return s.condition }
 
 // ReadStore reads the file at path without changing it and reports to bad what
 // Load would. A file that is not there holds nothing.
@@ -57,7 +52,7 @@ func ReadStore(path string, bad func(id string, err error)) error {
 	if err != nil {
 		return fmt.Errorf("open %s: %w", path, err)
 	}
-	_, err = (&Store{db}).Load(bad)
+	_, err = (&Store{db: db}).Load(bad)
 	return errors.Join(err, db.Close())
 }
 

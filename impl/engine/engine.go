@@ -12,7 +12,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -124,14 +123,14 @@ func New(ctx context.Context, s Settings, p Parts) (*Engine, error) {
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	id, err := readOrMakeID(filepath.Join(s.DataRoot, "engine-id"))
 	if err != nil {
-		return nil, err
+		p.Logger.Error("the engine has another id after its next start", "error", err)
 	}
 	e.id = id
 	if err := os.MkdirAll(filepath.Join(s.DataRoot, "containers"), 0o700); err != nil {
 		return nil, fmt.Errorf("make the containers' directory: %w", err)
 	}
 	if err := e.builder().Sweep(); err != nil {
-		return nil, err
+		p.Logger.Error("something of earlier builds is left", "error", err)
 	}
 	if err := e.prepareRuntime(); err != nil {
 		return nil, err
@@ -187,14 +186,11 @@ func newID() string {
 }
 
 // readOrMakeID gives the engine's id as GET /info shows it: twelve groups of
-// four, stable over restarts.
+// four, stable over restarts unless there is an error, too.
 func readOrMakeID(path string) (string, error) {
 	data, err := os.ReadFile(path)
 	if err == nil && len(strings.TrimSpace(string(data))) == 59 {
 		return strings.TrimSpace(string(data)), nil
-	}
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return "", fmt.Errorf("read the engine's id: %w", err)
 	}
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 	var b [48]byte
@@ -207,7 +203,7 @@ func readOrMakeID(path string) (string, error) {
 		id.WriteByte(alphabet[int(c)%len(alphabet)])
 	}
 	if err := writeFileAtomic(path, []byte(id.String()+"\n"), 0o600); err != nil {
-		return "", fmt.Errorf("write the engine's id: %w", err)
+		return id.String(), fmt.Errorf("write the engine's id: %w", err)
 	}
 	return id.String(), nil
 }

@@ -2,12 +2,14 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"strconv"
 	"time"
 
 	"github.com/seed-50ced230/berth/impl/container"
+	"github.com/seed-50ced230/berth/impl/database"
 	"github.com/seed-50ced230/berth/impl/runtime"
 )
 
@@ -75,13 +77,16 @@ func (e *Engine) finish(ctx context.Context, c *container.Container, task *runti
 // restore loads all containers and brings state and kernel together again.
 func (e *Engine) restore(ctx context.Context) error {
 	known := map[string]bool{}
+	unread := map[string]bool{} // what these have is kept
 	records, err := e.Containers.Load(func(id string, err error) {
-		known[id] = true // so that its files are not swept
+		known[id], unread[id] = true, true
 		e.Logger.Error("a container's record cannot be read; it is left as it is and not served", "container", id, "error", err)
 	})
 	if err != nil {
 		return err
 	}
+	condition := e.Containers.Condition()
+	e.tellCondition(condition)
 	var running []*container.Container
 	var ended []func()
 	for _, r := range records {
@@ -95,7 +100,10 @@ func (e *Engine) restore(ctx context.Context) error {
 		task, err := e.Runtime.Load(ctx, r.ID)
 		if err == nil && r.State.Status == container.Restarting && !task.StartedAt().Equal(r.State.StartedAt) {
 			// A restart by policy that the daemon did not live to record: it counts.
-			c.Update(func(r *container.Record) { r.RestartCount++ })
+			c.Update(func(r *container.Record) {
+				r.RestartCount++
+				r.State.StartedAt = task.StartedAt()
+			})
 		}
 		switch {
 		case err == nil:
@@ -114,12 +122,15 @@ func (e *Engine) restore(ctx context.Context) error {
 	for _, c := range running {
 		live[c.ID] = true
 	}
-	if err := e.Networks.Reconcile(ctx, func(id string) bool { return live[id] }); err != nil {
-		return fmt.Errorf("bring the networks up to date: %w", err)
+	keep := func(id string) bool { return live[id] || unread[id] || condition.Aside != "" }
+	if err := e.Networks.Reconcile(ctx, keep); err != nil {
+		e.Logger.Error("the networks could not be brought up to date", "error", err)
 	}
 	e.Networks.ServeNames(e)
-	if err := e.sweep(ctx, known); err != nil {
-		return err
+	if condition.Aside == "" && !condition.ReadOnly {
+		if err := e.sweep(ctx, known); err != nil {
+			e.Logger.Error("something of containers that do not exist is left", "error", err)
+		}
 	}
 	unmount := e.Volumes.ReconcileMounts(func(id string) bool { return live[id] })
 	e.background(func(ctx context.Context) {
@@ -132,6 +143,20 @@ func (e *Engine) restore(ctx context.Context) error {
 	}
 	e.applyPolicies()
 	return nil
+}
+
+// tellCondition logs what is wrong with the containers' database.
+func (e *Engine) tellCondition(c database.Condition) {
+	if c.ReadOnly {
+		e.Logger.Error("the data root is on a read-only disk: what is there is served, nothing can be changed", "path", e.DataRoot)
+	}
+	if c.Damage != nil {
+		e.Logger.Error("the containers' database is damaged and kept aside; containers are served whose records could be read",
+			"path", c.Aside, "error", c.Damage, "kept", c.Salvaged.Kept, "lost", errors.Join(c.Salvaged.Lost...))
+	}
+	if c.Aside != "" {
+		e.Logger.Warn("what belongs to unknown containers is kept, and they go on, as long as the damaged database lies there", "path", c.Aside)
+	}
 }
 
 // adopt takes a running container over.
@@ -185,18 +210,19 @@ func (e *Engine) lost(c *container.Container) {
 }
 
 // sweep removes what belongs to no known container: a creation or removal that
-// was cut short.
+// was cut short. It goes on after an error.
 func (e *Engine) sweep(ctx context.Context, known map[string]bool) error {
+	var errs []error
 	for _, id := range e.Images.Writables() {
 		if !known[id] {
 			if err := e.Images.RemoveWritable(id); err != nil {
-				return fmt.Errorf("sweep the layer of a container that does not exist: %w", err)
+				errs = append(errs, fmt.Errorf("sweep the layer of a container that does not exist: %w", err))
 			}
 		}
 	}
 	handles, err := e.Runtime.List()
 	if err != nil {
-		return fmt.Errorf("list running containers: %w", err)
+		errs = append(errs, fmt.Errorf("list running containers: %w", err))
 	}
 	for _, id := range handles {
 		if !known[id] {
@@ -204,9 +230,9 @@ func (e *Engine) sweep(ctx context.Context, known map[string]bool) error {
 		}
 	}
 	if err := e.Volumes.Reconcile(func(id string) bool { return known[id] }); err != nil {
-		return fmt.Errorf("bring the volumes up to date: %w", err)
+		errs = append(errs, fmt.Errorf("bring the volumes up to date: %w", err))
 	}
-	return e.sweepDirs(known)
+	return errors.Join(append(errs, e.sweepDirs(known))...)
 }
 
 // attributes are the facts that every event of a container carries: image,

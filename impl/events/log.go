@@ -34,8 +34,8 @@ type Log struct {
 }
 
 // Open reads the history kept in dir (made if missing) and continues it.
-// onError hears of events that could not be written to disk; they are still
-// delivered to readers.
+// onError hears of a history that could not be read and of events that could not
+// be written to disk; they are still delivered to readers.
 func Open(dir string, onError func(error)) (*Log, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open event history: %w", err)
@@ -44,7 +44,7 @@ func Open(dir string, onError func(error)) (*Log, error) {
 	for _, name := range []string{"events.1.jsonl", "events.jsonl"} {
 		events, err := load(filepath.Join(dir, name))
 		if err != nil {
-			return nil, fmt.Errorf("open event history: %w", err)
+			onError(fmt.Errorf("read event history: a part is missing: %w", err))
 		}
 		l.events = append(l.events, events...)
 		l.lines = len(events)
@@ -52,7 +52,10 @@ func Open(dir string, onError func(error)) (*Log, error) {
 	if n := len(l.events); n > 0 {
 		l.last = l.events[n-1].Time
 	}
-	return l, l.openFile()
+	if err := l.openFile(); err != nil {
+		onError(fmt.Errorf("events are kept in memory only: %w", err))
+	}
+	return l, nil
 }
 
 // load reads one segment. A torn last line (the daemon died while writing it)

@@ -48,14 +48,7 @@ type layerRecord struct {
 	Shared bool `json:"shared,omitempty"`
 }
 
-func makeBuckets(tx *bbolt.Tx) error {
-	for _, b := range [][]byte{bucketConfigs, bucketImages, bucketTags, bucketDigests, bucketLayers, bucketBlobs, bucketDocs} {
-		if _, err := tx.CreateBucketIfNotExists(b); err != nil {
-			return err
-		}
-	}
-	return nil
-}
+var buckets = [][]byte{bucketConfigs, bucketImages, bucketTags, bucketDigests, bucketLayers, bucketBlobs, bucketDocs}
 
 // cannotRead notes a record that makes no sense: one broken image must not keep
 // the store from opening.

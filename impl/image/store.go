@@ -31,6 +31,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
+	"golang.org/x/sys/unix"
 
 	"github.com/seed-50ced230/berth/impl/database"
 	"github.com/seed-50ced230/berth/impl/fault"
@@ -101,8 +102,10 @@ type Store struct {
 
 	// unread is what Open could not read. While there is any, no layer is swept:
 	// what lacks a record may be what the record named. writing guards it.
-	unread   []Finding
-	readOnly bool
+	unread []Finding
+	// condition is that of the database at Open.
+	condition database.Condition
+	readOnly  bool
 }
 
 // layerEntry is a layer in memory. refs counts images and layers on top of it,
@@ -161,10 +164,10 @@ func Open(root string, o Options) (*Store, error) {
 
 func (s *Store) open() error {
 	file := filepath.Join(s.root, dbFile)
-	if err := database.Check(file); err != nil {
-		return fmt.Errorf("%w: run \"berthd check --repair\"", err)
-	}
 	if s.readOnly {
+		if err := database.Check(file); err != nil {
+			return fmt.Errorf("%w: run \"berthd check --repair\"", err)
+		}
 		return s.openReadOnly(file)
 	}
 	// 0700: layers hold set-user-id programs and device nodes.
@@ -173,16 +176,17 @@ func (s *Store) open() error {
 			return err
 		}
 	}
-	if err := os.Chmod(s.root, 0o700); err != nil {
+	if err := os.Chmod(s.root, 0o700); err != nil && !errors.Is(err, unix.EROFS) {
 		return err
 	}
 	var err error
-	if s.db, err = s.openDatabase(file, false); err != nil {
+	if s.db, s.condition, err = database.Open(file, buckets...); err != nil {
+		if errors.Is(err, database.ErrInUse) {
+			return fault.Unavailable("image store %s is in use by another process", s.root)
+		}
 		return err
 	}
-	if err := s.db.Update(makeBuckets); err != nil {
-		return err
-	}
+	s.tellCondition()
 	if err := s.db.View(s.readRecords); err != nil {
 		return err
 	}
@@ -193,16 +197,27 @@ func (s *Store) open() error {
 	return s.sweep()
 }
 
-func (s *Store) openDatabase(file string, readOnly bool) (*bbolt.DB, error) {
-	db, err := bbolt.Open(file, 0o600, &bbolt.Options{Timeout: time.Second, FreelistType: bbolt.FreelistMapType, ReadOnly: readOnly})
-	if errors.Is(err, berrors.ErrTimeout) {
-		return nil, fault.Unavailable("image store %s is in use by another process", s.root)
+// tellCondition logs what is wrong with the database.
+func (s *Store) tellCondition() {
+	c := s.condition
+	if c.Damage != nil {
+		s.log.Error("image store: the database is damaged and kept aside; images are served whose records could be read",
+			"path", c.Aside, "error", c.Damage, "kept", c.Salvaged.Kept, "lost", errors.Join(c.Salvaged.Lost...))
 	}
-	return db, err
+	if c.Aside != "" {
+		s.log.Warn("image store: what no record names is kept as long as the damaged database lies there", "path", c.Aside)
+	}
+	if c.ReadOnly {
+		s.log.Error("image store: the disk is read-only; images are served, and nothing can be changed", "path", s.root)
+	}
 }
 
 func (s *Store) openReadOnly(file string) (err error) {
-	if s.db, err = s.openDatabase(file, true); err != nil {
+	s.db, err = bbolt.Open(file, 0o600, &bbolt.Options{Timeout: time.Second, ReadOnly: true})
+	if errors.Is(err, berrors.ErrTimeout) {
+		return fault.Unavailable("image store %s is in use by another process", s.root)
+	}
+	if err != nil {
 		return err
 	}
 	if err := s.db.View(s.readRecords); err != nil {
@@ -213,6 +228,9 @@ func (s *Store) openReadOnly(file string) (err error) {
 
 // sweep removes what no record names: the remains of a crash.
 func (s *Store) sweep() error {
+	if s.condition.Aside != "" || s.condition.ReadOnly {
+		return nil
+	}
 	if len(s.unread) > 0 {
 		s.log.Warn("image store: parts of it cannot be read, so nothing is swept; run \"berthd check --repair\"", "count", len(s.unread))
 		return nil

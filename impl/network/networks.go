@@ -17,6 +17,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/containerd/errdefs"
+
 	"github.com/seed-50ced230/berth/impl/fault"
 	"github.com/seed-50ced230/berth/impl/network/bridge"
 	"github.com/seed-50ced230/berth/impl/network/firewall"
@@ -80,7 +82,14 @@ func (d definition) predefined() bool {
 // the bridges up.
 func (m *Manager) openNetworks() error {
 	var file networksFile
-	if err := readJSON(m.networksPath(), &file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := readJSON(m.networksPath(), &file); errdefs.IsDataLoss(err) {
+		aside := m.networksPath() + ".damaged-" + time.Now().UTC().Format("20060102T150405.000")
+		m.log.Error("the file of the networks is damaged and kept aside; only the predefined networks are served", "path", aside, "error", err)
+		if err := os.Rename(m.networksPath(), aside); err != nil {
+			return fmt.Errorf("put the damaged file of the networks aside: %w", err)
+		}
+		file = networksFile{}
+	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	if file.Version > networksVersion {
@@ -110,7 +119,10 @@ func (m *Manager) openNetworks() error {
 			}
 		}
 	}
-	return m.saveNetworks()
+	if err := m.saveNetworks(); err != nil { // a full or read-only disk
+		m.log.Error("the networks cannot be written down; after the next start they may have other ids", "error", err)
+	}
+	return nil
 }
 
 func (m *Manager) networksPath() string { return filepath.Join(m.opts.Root, "networks.json") }

@@ -102,7 +102,8 @@ func (m *Manager) load() error {
 			continue
 		}
 		if file.Version != sandboxVersion {
-			return fmt.Errorf("sandbox state %s has version %d; this engine knows %d", path, file.Version, sandboxVersion)
+			m.log.Error("state of a sandbox is left as it is and not used", "path", path, "version", file.Version, "known", sandboxVersion)
+			continue
 		}
 		s := &file.Sandbox
 		if (s.Mode == ModeBridge || s.Mode == ModeNone) && !netns.Pinned(s.Key) {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
@@ -73,7 +74,9 @@ func Open(root string, plugins Plugins) (*Store, error) {
 		}
 		vol, err := load(filepath.Join(abs, e.Name()))
 		if err != nil {
-			return nil, fmt.Errorf("open volume %s: %w", e.Name(), err)
+			// One broken volume must not keep the others from being served.
+			slog.Error("a volume cannot be read; it is left as it is and not served", "volume", e.Name(), "error", err)
+			continue
 		}
 		if vol != nil {
 			s.volumes[vol.def.Name] = vol

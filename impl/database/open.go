@@ -1,0 +1,93 @@
+package database
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+	"golang.org/x/sys/unix"
+)
+
+// ErrInUse says that another process has the file open.
+var ErrInUse = errors.New("the database is in use by another process")
+
+// Condition tells what Open found.
+type Condition struct {
+	// Salvaged is what was done about a damaged file; nil if it was whole. Damage
+	// is what was wrong with it.
+	Salvaged *Salvaged
+	Damage   error
+	// Aside is where a damaged file lies, of this or an earlier time; empty if
+	// there is none. Some of what it held is unknown to the present file, so
+	// nothing that this one does not name may be taken for a remainder, until
+	// somebody removes the one that lies aside.
+	Aside string
+	// ReadOnly says that the disk takes no writes: every Update fails.
+	ReadOnly bool
+}
+
+// lockWait is how long another process may take to let go of the file.
+const lockWait = 500 * time.Millisecond
+
+// Open opens the file at path, or makes it, with the given buckets, whatever
+// its state: what can be read out of a damaged one goes into a new one, and a
+// file on a read-only disk is opened for reading.
+func Open(path string, buckets ...[]byte) (_ *bbolt.DB, c Condition, err error) {
+	options := &bbolt.Options{Timeout: lockWait, FreelistType: bbolt.FreelistMapType}
+	if c.Damage = Check(path); c.Damage != nil {
+		if !errors.Is(c.Damage, ErrDamaged) {
+			return nil, c, c.Damage
+		}
+		if c.Salvaged, err = Salvage(path); err != nil {
+			return nil, c, fmt.Errorf("%w; it could not be salvaged: %w", c.Damage, err)
+		}
+	}
+	earlier, err := filepath.Glob(path + ".damaged-*")
+	if err == nil && len(earlier) > 0 {
+		c.Aside = earlier[len(earlier)-1]
+	}
+	db, err := bbolt.Open(path, 0o600, options)
+	if errors.Is(err, unix.EROFS) {
+		c.ReadOnly, options.ReadOnly = true, true
+		db, err = bbolt.Open(path, 0o600, options)
+	}
+	if errors.Is(err, berrors.ErrTimeout) {
+		return nil, c, fmt.Errorf("open %s: %w", path, ErrInUse)
+	}
+	if err != nil {
+		return nil, c, fmt.Errorf("open %s: %w", path, err)
+	}
+	if !c.ReadOnly {
+		err = complete(db, buckets)
+	}
+	if err != nil {
+		return nil, c, errors.Join(fmt.Errorf("open %s: %w", path, err), db.Close())
+	}
+	return db, c, nil
+}
+
+// complete makes the buckets that are missing. On a full disk a file that has
+// them needs no write.
+func complete(db *bbolt.DB, buckets [][]byte) error {
+	missing := false
+	err := db.View(func(tx *bbolt.Tx) error {
+		for _, name := range buckets {
+			missing = missing || tx.Bucket(name) == nil
+		}
+		return nil
+	})
+	if err != nil || !missing {
+		return err
+	}
+	return db.Update(func(tx *bbolt.Tx) error {
+		for _, name := range buckets {
+			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
