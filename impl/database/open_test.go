@@ -47,7 +47,7 @@ func TestOpenDamaged(t *testing.T) {
 		cases[fmt.Sprintf("cut after %d bytes", n)] = whole[:n]
 	}
 	r := rand.New(rand.NewPCG(1, 2))
-	for i := range 60 {
+	for i := range 20 {
 		broken := bytes.Clone(whole)
 		at := r.IntN(len(broken) / 4096)
 		for j := range 4096 {
