@@ -282,8 +282,8 @@ func diskOf(t *testing.T, root string) (list []string) {
 	return list
 }
 
-// A damaged database keeps the store from opening, in words, and is repaired
-// with what can be read.
+// A damaged database keeps the store from opening for a check, in words, and is
+// repaired with what can be read, by a repair or by opening the store for work.
 func TestDamagedDatabase(t *testing.T) {
 	ctx := context.Background()
 	root := t.TempDir()
@@ -311,12 +311,14 @@ func TestDamagedDatabase(t *testing.T) {
 		if database.Check(file) == nil {
 			continue // a free page, or the older head
 		}
-		if s, err := Open(root, Options{}); err == nil || !strings.Contains(err.Error(), "berthd check --repair") {
+		if s, err := Open(root, Options{ReadOnly: true}); err == nil || !strings.Contains(err.Error(), "berthd check --repair") {
 			s.Close()
 			t.Fatalf("page %d: opened: %v", at/4096, err)
 		}
-		if done, err := RepairDatabase(root); err != nil || done == nil {
-			t.Fatalf("page %d: %v %v", at/4096, done, err)
+		if at/4096%2 == 0 {
+			if done, err := RepairDatabase(root); err != nil || done == nil {
+				t.Fatalf("page %d: %v %v", at/4096, done, err)
+			}
 		}
 		s := open(t, root)
 		if _, err := s.Check(ctx, true); err != nil {
