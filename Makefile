@@ -80,7 +80,7 @@ readme: ## put the figures of coverage into README.md (tools/readme bench: those
 	@tools/readme coverage
 
 .PHONY: test-clients
-test-clients: setup-test build ## only the tests with the docker command and docker-py
+test-clients: setup-test build clients ## only the tests with the docker command and docker-py
 	$(GO) test -count=1 -timeout 30m -parallel 4 ./clienttest $(TESTFLAGS)
 
 .PHONY: test-fields
@@ -138,6 +138,10 @@ spec: ## render spec/v1.NN.json and spec/changes.json from the YAML sources
 gen: spec ## generate gen/ from the documents
 	$(GO) -C tools run ./generate -root .. -spec ../build/spec
 
+.PHONY: clients
+clients: setup-clients ## make the clients in TypeScript and Python into build/clients (of DOCUMENT, a file or URL, if given)
+	@tools/clients $(if $(DOCUMENT),"$(DOCUMENT)")
+
 .PHONY: docs
 docs: ## write the documentation as static files into build/docs (with reports/conformance if there)
 	@report=reports/conformance/report.json; [ ! -s "$$report" ] || set -- --conformance "$$report"; \
@@ -149,12 +153,14 @@ viewer: ## take the documentation's viewer from its npm package again (needs npm
 
 ##@ Machine
 
-.PHONY: setup setup-build setup-test
+.PHONY: setup setup-build setup-test setup-clients
 setup: setup-test ## install every Debian package that is needed and missing
 setup-build: ## … only those that build and run need
 	@tools/setup build
 setup-test: ## … and those that the tests and the benchmarks need
-	@tools/setup build test
+	@tools/setup build test clients
+setup-clients:
+	@tools/setup clients
 
 .PHONY: clean
 clean: ## remove what was built and the reports
@@ -168,5 +174,5 @@ help: ## show this
 	@echo '  make test    prove it: installs, builds, runs all tests'
 	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo 'Variables: GO, VERSION, PREFIX, DESTDIR, RUN_DIR (run), TESTFLAGS (test-clients, test-builds), BENCHFLAGS (bench), CONFORMANCEFLAGS.'
+	@echo 'Variables: GO, VERSION, PREFIX, DESTDIR, RUN_DIR (run), TESTFLAGS (test-clients, test-builds), BENCHFLAGS (bench), CONFORMANCEFLAGS, DOCUMENT (clients).'
 	@echo '  CRASH_ROUNDS, CRASH_SEED (crash), FUZZTIME (fuzz).'

@@ -12,13 +12,10 @@ import (
 	"github.com/seed-50ced230/berth/tools/document"
 )
 
-// client makes a Go client of one version with go-swagger's own templates. It
-// uses the models of that version.
-func (g *maker) client(doc source) error {
-	dir := filepath.Join(g.gen, "client")
-	if err := os.RemoveAll(dir); err != nil {
-		return err
-	}
+// client makes a Go client of one version below dir with go-swagger's own
+// templates. It uses the models that are there at the import path models, or
+// makes them when that is empty.
+func (g *maker) client(doc source, dir, models string) error {
 	doc.tree = document.Clone(doc.tree)
 	operations, err := forClient(doc.tree)
 	if err != nil {
@@ -30,8 +27,8 @@ func (g *maker) client(doc source) error {
 	}
 	opts := g.options(spec, dir, generator.ForClient())
 	opts.ClientPackage = doc.pkg
-	opts.ExistingModels = module + "/gen/" + doc.pkg + "/models"
-	opts.IncludeModel = false
+	opts.ExistingModels = models
+	opts.IncludeModel = models == ""
 	if err := generator.GenerateClient("berth", nil, operations, opts); err != nil {
 		return err
 	}

@@ -4,25 +4,37 @@
 //
 // It deletes what it made before, so gen/ holds output only, and its output
 // depends on nothing but the documents, the templates and the pinned tools.
+//
+// With -clients it makes only the clients in other languages, from published
+// documents: files or URLs that its arguments name.
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"log"
 	"os"
+	"path/filepath"
 )
 
 func main() {
 	root := flag.String("root", "..", "`directory` of the repository")
 	spec := flag.String("spec", "../build/spec", "`directory` of the prepared documents")
+	clients := flag.String("clients", "", "make only the clients in other languages than Go, below this `directory`")
 	verbose := flag.Bool("v", false, "show what the generators say")
 	flag.Parse()
 	if !*verbose {
 		log.SetOutput(io.Discard)
 	}
-	if err := run(*root, *spec); err != nil {
+	var err error
+	if *clients != "" {
+		err = others(*root, *clients, flag.Args())
+	} else {
+		err = run(*root, *spec)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "generate:", err)
 		os.Exit(1)
 	}
@@ -58,9 +70,45 @@ func run(root, spec string) error {
 	if err := g.convert(docs.versions); err != nil {
 		return fmt.Errorf("converters: %w", err)
 	}
-	newest := docs.versions[len(docs.versions)-1]
-	if err := g.client(newest); err != nil {
-		return fmt.Errorf("client of version %s: %w", newest.name, err)
+	clients := filepath.Join(g.gen, "client")
+	old, err := filepath.Glob(filepath.Join(clients, "v*"))
+	if err != nil {
+		return err
+	}
+	for _, dir := range old {
+		if err := os.RemoveAll(dir); err != nil {
+			return err
+		}
+	}
+	for _, v := range docs.versions {
+		if err := g.client(v, clients, module+"/gen/"+v.pkg+"/models"); err != nil {
+			return fmt.Errorf("client of version %s: %w", v.name, err)
+		}
+	}
+	return nil
+}
+
+// others makes the clients in other languages of published documents.
+func others(root, dir string, documents []string) error {
+	g, err := newMaker(root)
+	if err != nil {
+		return err
+	}
+	defer g.close()
+	if dir, err = filepath.Abs(dir); err != nil {
+		return err
+	}
+	if len(documents) == 0 {
+		return errors.New("-clients needs the documents: files or URLs")
+	}
+	for _, from := range documents {
+		doc, err := g.published(from)
+		if err != nil {
+			return err
+		}
+		if err := g.others(doc, dir); err != nil {
+			return fmt.Errorf("%s: %w", from, err)
+		}
 	}
 	return nil
 }

@@ -59,6 +59,7 @@ func (l layout) viper() *viper.Viper {
 		for _, f := range files {
 			list = append(list, map[string]any{
 				"name": f.template, "source": "asset:" + f.template, "target": f.target, "file_name": f.name,
+				"skip_format": filepath.Ext(f.name) != ".go",
 			})
 		}
 		return list
