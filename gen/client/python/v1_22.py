@@ -1363,7 +1363,7 @@ Volume = TypedDict("Volume", {
 
 #: The volume to create.
 VolumeCreateRequest = TypedDict("VolumeCreateRequest", {
-    # Name of the new volume; the engine makes one up if it is empty. The name of an existing volume of the same driver returns that one.
+    # Name of the new volume; the engine makes one up if it is empty. An existing volume of this name is returned if it has the same driver and options.
     "Name": "str",
     # Volume driver to use; `local` if empty.
     "Driver": "str",

@@ -1456,7 +1456,7 @@ export interface VolumeList {
 
 /** The volume to create. */
 export interface VolumeCreateRequest {
-  /** Name of the new volume; the engine makes one up if it is empty. The name of an existing volume of the same driver returns that one. */
+  /** Name of the new volume; the engine makes one up if it is empty. An existing volume of this name is returned if it has the same driver and options. */
   Name?: string;
   /**
    * Volume driver to use; `local` if empty.
@@ -3013,7 +3013,7 @@ export class Api<
       }),
 
     /**
-     * @description Creates a volume. If the driver already has one of that name, it is returned unchanged.
+     * @description Creates a volume. One that is there already, of that name and just as asked for, is returned unchanged.
      *
      * @tags Volumes
      * @name VolumeCreate

@@ -264,7 +264,7 @@ func NewVolumeCreateConflict() *VolumeCreateConflict {
 
 // VolumeCreateConflict describes a response with status code 409, with default header values.
 //
-// Another driver has a volume of that name.
+// There is a volume of that name with another driver, other options or other labels.
 type VolumeCreateConflict struct {
 	Payload string
 }

@@ -85,7 +85,7 @@ type ClientService interface {
 
 // VolumeCreate creates a volume.
 //
-// Creates a volume. If the driver already has one of that name, it is returned unchanged..
+// Creates a volume. One that is there already, of that name and just as asked for, is returned unchanged..
 //
 // This method does not support injected context.
 // However, timeout and opentracing contexts are honored whenever enabled.
@@ -104,7 +104,7 @@ func (a *Client) VolumeCreate(params *VolumeCreateParams, opts ...ClientOption) 
 
 // VolumeCreateContext creates a volume.
 //
-// Creates a volume. If the driver already has one of that name, it is returned unchanged..
+// Creates a volume. One that is there already, of that name and just as asked for, is returned unchanged..
 //
 // Do not use the deprecated [VolumeCreateParams.Context] with this method: it would be ignored.
 func (a *Client) VolumeCreateContext(ctx context.Context, params *VolumeCreateParams, opts ...ClientOption) (*VolumeCreateCreated, error) {
