@@ -106,12 +106,13 @@ func (p *pair) start(c daemon.Command, remains daemon.Remains) *engine {
 	if err != nil {
 		p.t.Fatal(err)
 	}
+	e := &engine{name: c.Name, Daemon: d}
 	p.t.Cleanup(func() {
-		if err := d.Stop(30 * time.Second); err != nil {
+		if err := e.Stop(30 * time.Second); err != nil {
 			p.t.Error(err)
 		}
 	})
-	return &engine{name: c.Name, Daemon: d}
+	return e
 }
 
 // do sends a request and gives the body of an answer with status 200 or 201.

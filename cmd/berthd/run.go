@@ -252,6 +252,6 @@ func settings(c *config.Config) (engine.Settings, error) {
 		CgroupDriver: driver, CgroupParent: c.CgroupParent,
 		DNS: c.DNS, DNSSearch: c.DNSSearch, DNSOptions: c.DNSOptions,
 		LogDriver: c.LogDriver, LogOptions: c.LogOptions, Ulimits: c.Ulimits,
-		BuildDenied: denied, InitPath: shim, Version: version, Commit: commit, BuildTime: buildTime,
+		BuildDenied: denied, BuildPids: c.BuildPids, InitPath: shim, Version: version, Commit: commit, BuildTime: buildTime,
 	}, err
 }

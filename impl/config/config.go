@@ -71,6 +71,8 @@ type Config struct {
 
 	// BuildDeny are networks and addresses; BuildDenied reads them.
 	BuildDeny []string `json:"build-deny"`
+	// BuildPids is the most processes of a RUN step, 0 for any number.
+	BuildPids int64 `json:"build-pids-limit"`
 
 	// MetricsAddr and PprofAddr are listeners of their own; see their flags.
 	MetricsAddr string `json:"metrics-addr"`
@@ -199,6 +201,9 @@ func (c *Config) check() error {
 	case "json-file", "journald", "syslog", "none":
 	default:
 		return fmt.Errorf("log-driver %q: use json-file, journald, syslog or none", c.LogDriver)
+	}
+	if c.BuildPids < 0 {
+		return fmt.Errorf("build-pids-limit %d: use 0 (no limit) or more", c.BuildPids)
 	}
 	if _, err := c.BuildDenied(); err != nil {
 		return err

@@ -78,6 +78,7 @@ registry-mirrors, plugin-specs).
 	f.StringVar(&c.PluginSockets, "plugin-sockets", "/run/docker/plugins", "directory of plugins' sockets NAME.sock (empty for none)")
 	f.StringArrayVar(&c.PluginSpecs, "plugin-spec", []string{"/etc/docker/plugins", "/usr/lib/docker/plugins"}, "directory of plugins' addresses NAME.spec and NAME.json (repeat)")
 	f.StringArrayVar(&c.BuildDeny, "build-deny", nil, "ADDRESS or NETWORK/LENGTH that ADD and remote contexts of builds may not reach, such as 169.254.0.0/16 for metadata services or 127.0.0.0/8 for the host's own (repeat; git is HTTP only then)")
+	f.Int64Var(&c.BuildPids, "build-pids-limit", 16384, "most processes and threads of a RUN step, against builds that fork for ever (0: no limit)")
 	f.StringVar(&c.Shim, "shim", "", "path of berth-shim (default: beside berthd)")
 	f.StringVar(&c.MetricsAddr, "metrics-addr", "", "serve Prometheus metrics at HOST:PORT/metrics (empty: not served)")
 	f.StringVar(&c.PprofAddr, "pprof-addr", "", "serve Go profiles at HOST:PORT/debug/pprof/ (empty: not served; whoever reaches it can slow the daemon)")

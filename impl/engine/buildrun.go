@@ -28,8 +28,10 @@ func (b buildContainers) Create(ctx context.Context, config *image.Config, r bui
 	// Those of the container that an image was once committed from.
 	c.Hostname, c.Domainname, c.MacAddress = "", "", ""
 	c.AttachStdout, c.AttachStderr = false, false
+	host := buildHostConfig(r)
+	host.PidsLimit = b.e.BuildPids
 	made, err := b.e.ContainerCreate(ctx, &hub.ContainerCreateParams{
-		Body: &models.ContainerCreateRequest{ContainerConfig: *c, HostConfig: buildHostConfig(r)},
+		Body: &models.ContainerCreateRequest{ContainerConfig: *c, HostConfig: host},
 	})
 	if err != nil {
 		return "", err

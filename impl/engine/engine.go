@@ -58,6 +58,8 @@ type Settings struct {
 	InitPath string
 	// BuildDenied are networks that ADD and remote contexts of builds may not reach.
 	BuildDenied []netip.Prefix
+	// BuildPids is the most processes and threads of a RUN step; 0 for no limit.
+	BuildPids int64
 	// Version, Commit and BuildTime describe this program.
 	Version, Commit, BuildTime string
 }
