@@ -1,5 +1,7 @@
 package fieldtest
 
+import "strings"
+
 // endpointRows are about the container's place in its network at creation.
 func endpointRows() []row {
 	const ep = "NetworkingConfig.EndpointsConfig"
@@ -27,7 +29,18 @@ func endpointRows() []row {
 			if a.status < 400 || a.status == 500 {
 				c.Errorf("an address of a subnet that the network does not have: %v", a)
 			}
-			c.matches("an address of a subnet that the network does not have", a.text(), "fd00:dead::5|IPv6")
+			c.matches("an address of a subnet that the network does not have", a.text(), "fd00:dead::5|IPv6|user configured subnets")
+		}},
+		{fields: ep + ".IPAMConfig.IPv6Address", prove: func(c *trial) {
+			subnet := c.subnet()
+			prefix := "fd00:be:" + strings.Split(subnet, ".")[2]
+			network := c.network(subnet+"0/24", prefix+"::/64")
+			c.host["NetworkMode"] = network
+			c.endpoints[network] = object{"IPAMConfig": object{"IPv6Address": prefix + "::77"}}
+			c.idle()
+			c.matches("address", c.exec("ip -6 -o addr show eth0"), `inet6 `+prefix+`::77/64`)
+			c.shows("NetworkSettings.Networks."+network+".IPAMConfig", object{"IPv6Address": prefix + "::77"})
+			c.shows("NetworkSettings.Networks."+network+".GlobalIPv6Address", prefix+"::77")
 		}},
 		{fields: ep + ".Aliases", prove: func(c *trial) {
 			network := c.network(c.subnet() + "0/24")

@@ -101,11 +101,15 @@ func (c *trial) subnet() string { return fmt.Sprintf("10.216.%d.", 4+subnets.Add
 
 var subnets atomic.Int64
 
-// network makes a network with a subnet and gives its name.
-func (c *trial) network(subnet string) string {
+// network makes a network with subnets and gives its name.
+func (c *trial) network(subnets ...string) string {
 	c.Helper()
 	name := "net" + c.name + strings.ReplaceAll(c.version, ".", "")
-	a, err := requestJSON("POST", "/v1.23/networks/create", object{"Name": name, "IPAM": object{"Config": list{object{"Subnet": subnet}}}})
+	config := list{}
+	for _, s := range subnets {
+		config = append(config, object{"Subnet": s})
+	}
+	a, err := requestJSON("POST", "/v1.23/networks/create", object{"Name": name, "EnableIPv6": len(subnets) > 1, "IPAM": object{"Config": config}})
 	if err != nil || a.status != 201 {
 		c.Fatalf("make network %s: %v %v", name, a, err)
 	}
