@@ -154,6 +154,7 @@ func open(c *config.Config, log *slog.Logger, closers *[]func() error) (*engine.
 	if err != nil {
 		return nil, err
 	}
+	networks.Plugins = p.Plugins
 	if p.Networks, err = network.Open(networks); err != nil {
 		return nil, err
 	}

@@ -71,7 +71,7 @@ func (e *Engine) SystemInfo(ctx context.Context, _ *hub.SystemInfoParams) (*mode
 		ServerVersion:      e.Version,
 		OSType:             goruntime.GOOS,
 		CgroupDriver:       e.CgroupDriver,
-		Plugins:            models.PluginsInfo{Volume: e.Volumes.Drivers(ctx), Network: e.networkDrivers()},
+		Plugins:            models.PluginsInfo{Volume: e.Volumes.Drivers(ctx), Network: e.networkDrivers(ctx)},
 		IPv4Forwarding:     host.Enabled("net/ipv4/ip_forward"),
 		BridgeNfIptables:   host.Enabled("net/bridge/bridge-nf-call-iptables"),
 		BridgeNfIp6tables:  host.Enabled("net/bridge/bridge-nf-call-ip6tables"),
@@ -155,8 +155,8 @@ func (e *Engine) registryConfig() *models.RegistryConfig {
 }
 
 // networkDrivers are those of the networks that the manager has made.
-func (e *Engine) networkDrivers() []string {
-	var drivers []string
+func (e *Engine) networkDrivers(ctx context.Context) []string {
+	drivers := e.Networks.Drivers(ctx)
 	for _, n := range e.Networks.Networks() {
 		drivers = append(drivers, n.Driver)
 	}

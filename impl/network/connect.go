@@ -54,18 +54,18 @@ func (m *Manager) connect(s *Sandbox, spec EndpointSpec, undo *undoStack) error 
 		return err
 	}
 	undo.push(func() error { m.rest(s, e, n); return nil })
-	host, err := bridge.OpenHost()
-	if err != nil {
+	was := s.forwards()
+	if n.remote != nil {
+		s.Endpoints = append(s.Endpoints, e)
+		if err := m.enter(s, len(s.Endpoints)-1, n, undo); err != nil {
+			return err
+		}
+		if err := netns.Do(s.Key, s.route); err != nil {
+			return fault.Internal("connect container %s to network %s: %w", s.ContainerID, n.def.Name, err)
+		}
+	} else if err := m.attach(s, e, n, undo); err != nil {
 		return err
 	}
-	defer host.Close()
-	port := e.port(s.exit() < 0, s.exit6() < 0)
-	undo.push(func() error { return bridge.Detach(e.HostInterface) })
-	if err := netns.Do(s.Key, func() error { return n.bridge.Attach(host, port) }); err != nil {
-		return fault.Internal("connect container %s to network %s: %w", s.ContainerID, n.def.Name, err)
-	}
-	was := s.forwards()
-	s.Endpoints = append(s.Endpoints, e)
 	more := slices.DeleteFunc(s.forwards(), func(f firewall.Forward) bool { return slices.Contains(was, f) })
 	if err := m.table.Add(more); err != nil {
 		return fault.Internal("connect container %s to network %s: %w", s.ContainerID, n.def.Name, err)
@@ -77,6 +77,32 @@ func (m *Manager) connect(s *Sandbox, spec EndpointSpec, undo *undoStack) error 
 		}
 	}
 	return m.save(s)
+}
+
+// attach connects a running container to a bridge.
+func (m *Manager) attach(s *Sandbox, e Endpoint, n *network, undo *undoStack) error {
+	host, err := bridge.OpenHost()
+	if err != nil {
+		return err
+	}
+	defer host.Close()
+	port := e.port(s.exit() < 0, s.exit6() < 0)
+	undo.push(func() error { return bridge.Detach(e.HostInterface) })
+	if err := netns.Do(s.Key, func() error { return n.bridge.Attach(host, port) }); err != nil {
+		return fault.Internal("connect container %s to network %s: %w", s.ContainerID, n.def.Name, err)
+	}
+	s.Endpoints = append(s.Endpoints, e)
+	return nil
+}
+
+// letGo gives back what an endpoint without interface has.
+func (m *Manager) letGo(s *Sandbox, e Endpoint, n *network) {
+	if n.remote != nil {
+		m.leave(s, e, n)
+		return
+	}
+	m.rest(s, e, n)
+	m.unuse(n)
 }
 
 // Disconnect takes a running container's interface on a network away. If it was
@@ -99,7 +125,7 @@ func (m *Manager) Disconnect(ctx context.Context, containerID, networkNameOrID s
 		return nil, err
 	}
 	i := s.on(n.def.ID)
-	if i < 0 || n.bridge == nil {
+	if i < 0 || n.bridge == nil && n.remote == nil {
 		return nil, fault.NotFound("container %s is not connected to network %s", containerID, n.def.Name)
 	}
 	e, wasExit := s.Endpoints[i], s.exit() == i || s.exit6() == i
@@ -107,7 +133,12 @@ func (m *Manager) Disconnect(ctx context.Context, containerID, networkNameOrID s
 	if wasExit {
 		errs = append(errs, m.table.Remove(s.forwards()))
 	}
-	if err := bridge.Detach(e.HostInterface); err != nil {
+	if n.remote != nil {
+		err = m.giveBack(s.Key, e)
+	} else {
+		err = bridge.Detach(e.HostInterface)
+	}
+	if err != nil {
 		if wasExit {
 			err = errors.Join(err, m.table.Add(s.forwards()))
 		}
@@ -120,8 +151,7 @@ func (m *Manager) Disconnect(ctx context.Context, containerID, networkNameOrID s
 	}
 	errs = append(errs, m.save(s))
 	out := m.commit(s)
-	m.rest(s, e, n)
-	m.unuse(n)
+	m.letGo(s, e, n)
 	if err := errors.Join(errs...); err != nil {
 		return nil, fault.Internal("disconnect container %s from network %s: %w", containerID, n.def.Name, err)
 	}
@@ -146,10 +176,10 @@ func (m *Manager) use(nameOrID string) (*network, error) {
 	if err != nil {
 		return nil, err
 	}
-	if n.def.Driver != "bridge" {
+	if n.def.Driver == "host" || n.def.Driver == "null" {
 		return nil, fault.Invalid("container cannot be connected to network %s: it is a mode of its own", n.def.Name)
 	}
-	if n.bridge == nil {
+	if n.bridge == nil && n.remote == nil {
 		return nil, fault.Unavailable("network %s has no device since the engine's start", n.def.Name)
 	}
 	n.users++

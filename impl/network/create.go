@@ -51,19 +51,17 @@ func (m *Manager) CreateNetwork(ctx context.Context, spec CreateSpec) (Network, 
 	if err != nil {
 		return Network{}, err
 	}
+	if def.Driver != "bridge" {
+		return m.createRemote(ctx, def)
+	}
 	m.changes.Lock()
 	defer m.changes.Unlock()
 	if err := ctx.Err(); err != nil {
 		return Network{}, err
 	}
-	m.mu.Lock()
-	for _, other := range m.networks {
-		if other.def.Name == def.Name {
-			m.mu.Unlock()
-			return Network{}, fault.Conflict("network with name %s already exists", def.Name)
-		}
+	if err := m.nameFree(def.Name); err != nil {
+		return Network{}, err
 	}
-	m.mu.Unlock()
 	n := &network{def: def}
 	if err := m.chooseSubnet(n); err != nil {
 		return Network{}, err
@@ -121,6 +119,16 @@ func (m *Manager) RemoveNetwork(ctx context.Context, nameOrID string) (Network, 
 	was := m.snapshot(n)
 	delete(m.networks, n.def.ID) // from here on nobody finds it
 	m.mu.Unlock()
+	if n.remote != nil {
+		// Aside: other networks can be made and removed meanwhile.
+		m.leaving.Go(func() {
+			ctx, cancel := context.WithTimeout(context.Background(), leavePatience)
+			defer cancel()
+			if err := n.remote.delete(ctx, n.def.ID); err != nil {
+				m.log.Warn("a plugin keeps a network that is gone", "network", n.def.Name, "err", err)
+			}
+		})
+	}
 	return was, m.drop(n)
 }
 
@@ -155,6 +163,9 @@ func define(spec CreateSpec) (definition, error) {
 	// A pool that is to be chosen comes first, too. Pools of IPv6 are shown but
 	// not used as long as the network has no IPv6, as in Docker Engine.
 	def.IPAM.Config = slices.Concat(pools, pools6)
+	if spec.Driver != "" && spec.Driver != "default" {
+		def.Driver = spec.Driver
+	}
 	switch {
 	case spec.Name == "":
 		return def, fault.Invalid("network name cannot be empty")
@@ -162,10 +173,10 @@ func define(spec CreateSpec) (definition, error) {
 		return def, fault.Forbidden("%s is a pre-defined network and cannot be created", spec.Name)
 	case spec.Driver == "host" || spec.Driver == "null":
 		return def, fault.Forbidden("only one instance of %q network is allowed", spec.Driver)
-	case spec.Driver != "" && spec.Driver != "default" && spec.Driver != "bridge":
-		return def, fault.NotFound("network plugin %q not found", spec.Driver)
 	case spec.IPAM.Driver != "" && spec.IPAM.Driver != "default":
 		return def, fault.NotFound("IPAM plugin %q not found", spec.IPAM.Driver)
+	case def.Driver != "bridge" && spec.EnableIPv6:
+		return def, fault.Unimplemented("EnableIPv6 is not implemented for networks of plugins")
 	case len(pools) > 1 || spec.EnableIPv6 && len(pools6) > 1:
 		return def, fault.Invalid("bridge driver doesn't support multiple subnets: one of IPv4 and one of IPv6 per network")
 	}
@@ -280,6 +291,10 @@ func (m *Manager) openUserDefined(n *network) (err error) {
 	}
 	if n.pool, err = newPool(n.def.Address, n.def.pool(false)); err != nil {
 		return err
+	}
+	if n.def.Driver != "bridge" {
+		n.remote = &remote{m.opts.Plugins, n.def.Driver}
+		return nil
 	}
 	if n.def.Address6.IsValid() {
 		if n.pool6, err = newPool(n.def.Address6, n.def.pool(true)); err != nil {

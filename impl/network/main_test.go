@@ -10,6 +10,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/seed-50ced230/berth/testbed/plugin"
 )
 
 // insideEnv marks the process that runs the tests.
@@ -19,6 +21,7 @@ const insideEnv = "BERTH_TEST_OWN_NETNS"
 // its own, where a Manager may do what it does on a host: the machine's devices,
 // firewall and mounts are not touched.
 func TestMain(m *testing.M) {
+	plugin.Main()
 	if os.Getenv(insideEnv) == "" {
 		cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
 		cmd.Env = append(os.Environ(), insideEnv+"=1")

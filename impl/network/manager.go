@@ -63,6 +63,8 @@ type Options struct {
 	DisableMasquerade bool
 	// HostIP is the default address of published ports (0.0.0.0).
 	HostIP netip.Addr
+	// Plugins find the drivers that are plugins; nil without.
+	Plugins Plugins
 	// Logger gets what no caller can be told (slog.Default()).
 	Logger *slog.Logger
 }
@@ -85,6 +87,9 @@ type Manager struct {
 	hosts   sync.Mutex // held while a running container's hosts file is edited
 	// changes is held while networks are made and removed.
 	changes sync.Mutex
+
+	// leaving are endpoints that plugins are being told of.
+	leaving sync.WaitGroup
 
 	mu        sync.Mutex // guards the maps, never held over kernel I/O
 	networks  map[string]*network
@@ -147,6 +152,7 @@ func (m *Manager) Close() error {
 	if m.unwatch != nil {
 		m.unwatch()
 	}
+	m.leaving.Wait() // bounded: leavePatience
 	errs := []error{m.closeNames()}
 	m.reap.close()
 	m.closeRelays()

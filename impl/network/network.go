@@ -19,7 +19,7 @@ type Network struct {
 	// ID is 64 lower-case hex digits, the same over restarts.
 	ID   string
 	Name string
-	// Driver is "bridge", "host" or "null".
+	// Driver is "bridge", "host", "null" or a plugin's name.
 	Driver string
 	// Scope is "local".
 	Scope      string
@@ -66,7 +66,9 @@ type Endpoint struct {
 	Interface string
 	// HostInterface is the name of the host's side.
 	HostInterface string
-	MAC           HardwareAddr
+	// Source is the host's name of an interface that a plugin lent.
+	Source string `json:",omitempty"`
+	MAC    HardwareAddr
 	// IPv4 is the address with the subnet's prefix length.
 	IPv4        netip.Prefix
 	IPv4Gateway netip.Addr

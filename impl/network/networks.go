@@ -38,7 +38,10 @@ type network struct {
 	pool6    *ipam.Pool
 	gateway6 netip.Addr
 
-	users int // endpoints made or in the making; guarded by Manager.mu
+	remote *remote // the driver, if it is a plugin
+
+	pending bool // being made; guarded by Manager.mu
+	users   int  // endpoints made or in the making; guarded by Manager.mu
 }
 
 // settings are what a bridge network's options say.
@@ -112,7 +115,7 @@ func (m *Manager) openNetworks() error {
 			if err := m.openDefault(n); err != nil {
 				return err
 			}
-		case n.def.Driver == "bridge":
+		case !n.def.predefined():
 			// The others, and the engine, work without this one.
 			if err := m.openUserDefined(n); err != nil {
 				m.log.Error("network cannot be used", "network", n.def.Name, "err", err)
@@ -133,7 +136,9 @@ func (m *Manager) saveNetworks() error {
 	file := networksFile{Version: networksVersion}
 	m.mu.Lock()
 	for _, n := range m.networks {
-		file.Networks = append(file.Networks, n.def)
+		if !n.pending {
+			file.Networks = append(file.Networks, n.def)
+		}
 	}
 	m.mu.Unlock()
 	sort.Slice(file.Networks, func(i, j int) bool { return file.Networks[i].ID < file.Networks[j].ID })
@@ -268,7 +273,9 @@ func (m *Manager) Networks() []Network {
 	defer m.mu.Unlock()
 	list := make([]Network, 0, len(m.networks))
 	for _, n := range m.networks {
-		list = append(list, m.snapshot(n))
+		if !n.pending {
+			list = append(list, m.snapshot(n))
+		}
 	}
 	sort.Slice(list, func(i, j int) bool { return list[i].Name < list[j].Name })
 	return list
@@ -288,16 +295,16 @@ func (m *Manager) Network(nameOrID string) (Network, error) {
 // find needs m.mu.
 func (m *Manager) find(nameOrID string) (*network, error) {
 	for _, n := range m.networks {
-		if n.def.Name == nameOrID {
+		if n.def.Name == nameOrID && !n.pending {
 			return n, nil
 		}
 	}
-	if n := m.networks[nameOrID]; n != nil {
+	if n := m.networks[nameOrID]; n != nil && !n.pending {
 		return n, nil
 	}
 	var found *network
 	for id, n := range m.networks {
-		if nameOrID != "" && strings.HasPrefix(id, nameOrID) {
+		if nameOrID != "" && strings.HasPrefix(id, nameOrID) && !n.pending {
 			if found != nil {
 				return nil, fault.Invalid("network %s is ambiguous: several ids begin with it", nameOrID)
 			}

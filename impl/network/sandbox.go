@@ -114,6 +114,9 @@ func (m *Manager) buildBridged(s *Sandbox, spec SandboxSpec, undo *undoStack) er
 			return err
 		}
 		for i, e := range s.Endpoints {
+			if networks[i].remote != nil {
+				continue
+			}
 			if err := networks[i].bridge.Attach(host, e.port(i == s.exit(), i == s.exit6())); err != nil {
 				return err
 			}
@@ -122,6 +125,9 @@ func (m *Manager) buildBridged(s *Sandbox, spec SandboxSpec, undo *undoStack) er
 	})
 	if err != nil {
 		return fault.Internal("make the network of container %s: %w", s.ContainerID, err)
+	}
+	if err := m.enterAll(s, networks, undo); err != nil {
+		return err
 	}
 	forwards := s.forwards()
 	if err := m.table.Add(forwards); err != nil {
@@ -143,6 +149,9 @@ func (m *Manager) place(n *network, w EndpointSpec, name string) (Endpoint, erro
 	e := Endpoint{NetworkID: n.def.ID, NetworkName: n.def.Name, EndpointID: newID(), Interface: name,
 		IPv4Gateway: n.gateway, IPv6Gateway: n.gateway6, Aliases: slices.Clone(w.Aliases), Links: slices.Clone(w.Links), MAC: slices.Clone(w.MAC)}
 	e.HostInterface = hostPrefix + e.EndpointID[:8]
+	if n.remote != nil {
+		e.HostInterface, e.IPv4Gateway = "", netip.Addr{} // the plugin has a say
+	}
 	if len(e.MAC) != 0 && (len(e.MAC) != 6 || e.MAC[0]&1 != 0) {
 		return Endpoint{}, fault.Invalid("invalid MAC address %s: not a unicast Ethernet address", e.MAC)
 	}
@@ -278,6 +287,11 @@ func (m *Manager) release(containerID string) error {
 	}
 	var errs []error
 	errs = append(errs, m.table.Remove(s.forwards()), m.stopNames(containerID))
+	for i, e := range s.Endpoints {
+		if n := networks[i]; n != nil && n.remote != nil {
+			errs = append(errs, m.giveBack(s.Key, e))
+		}
+	}
 	if s.Mode == ModeBridge || s.Mode == ModeNone {
 		errs = append(errs, netns.Remove(s.Key))
 	}
@@ -288,8 +302,7 @@ func (m *Manager) release(containerID string) error {
 	}
 	for i, e := range s.Endpoints {
 		if n := networks[i]; n != nil && n.pool != nil {
-			m.rest(s, e, n)
-			m.unuse(n)
+			m.letGo(s, e, n)
 		}
 	}
 	m.mu.Lock()

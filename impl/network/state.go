@@ -123,7 +123,7 @@ func (m *Manager) adopt(s *Sandbox) {
 	log := m.log.With("container", s.ContainerID)
 	for i, e := range s.Endpoints {
 		n := m.networks[e.NetworkID]
-		if n == nil || n.bridge == nil {
+		if n == nil || n.bridge == nil && n.remote == nil {
 			continue
 		}
 		n.users++
@@ -137,6 +137,9 @@ func (m *Manager) adopt(s *Sandbox) {
 			if err := n.pool6.TakeAddr(e.IPv6.Addr()); err != nil {
 				log.Warn("running container has an address outside its network's pool", "address", e.IPv6, "err", err)
 			}
+		}
+		if n.remote != nil {
+			continue
 		}
 		if err := n.bridge.Adopt(e.HostInterface); err != nil {
 			log.Warn("running container has lost its interface", "interface", e.HostInterface, "err", err)

@@ -24,6 +24,8 @@ func Main() {
 	switch kind {
 	case "volume":
 		err = ServeVolumes(socket, dir)
+	case "network":
+		err = ServeNetworks(socket, dir)
 	default:
 		err = fmt.Errorf("no plugin of kind %q", kind)
 	}

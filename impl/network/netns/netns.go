@@ -50,6 +50,16 @@ func Create(path string, setup func() error) (err error) {
 	})
 }
 
+// Own opens the namespace of the calling thread, which is the process's unless
+// called within Create or Do.
+func Own() (*os.File, error) {
+	f, err := os.Open(selfNS)
+	if err != nil {
+		return nil, fmt.Errorf("open own network namespace: %w", err)
+	}
+	return f, nil
+}
+
 // Do calls fn on a thread inside the namespace at path.
 func Do(path string, fn func() error) error {
 	f, err := os.Open(path)

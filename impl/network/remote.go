@@ -1,0 +1,328 @@
+package network
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/containerd/errdefs"
+
+	"github.com/seed-50ced230/berth/impl/fault"
+	"github.com/seed-50ced230/berth/impl/network/bridge"
+	"github.com/seed-50ced230/berth/impl/network/netns"
+	"github.com/seed-50ced230/berth/impl/plugin"
+)
+
+// Plugins find the network plugins; *plugin.Registry does.
+type Plugins interface {
+	Get(ctx context.Context, name, protocol string) (*plugin.Plugin, error)
+	All(ctx context.Context, protocol string) ([]*plugin.Plugin, []plugin.Failed)
+}
+
+const (
+	// leavePatience is how long a plugin may take to let go of an endpoint.
+	leavePatience = 15 * time.Second
+	// optionGeneric is where Docker Engine puts the options of the network.
+	optionGeneric = "com.docker.network.generic"
+	optionIPv6    = "com.docker.network.enable_ipv6"
+	optionInner   = "com.docker.network.internal"
+)
+
+// remote is a network driver that is a plugin (protocol NetworkDriver). The
+// plugin is looked up at each call: it need not run at the engine's start.
+type remote struct {
+	plugins Plugins
+	name    string
+}
+
+func (d remote) call(ctx context.Context, method string, in, out any) error {
+	if d.plugins == nil {
+		return fault.NotFound("network plugin %q not found", d.name)
+	}
+	p, err := d.plugins.Get(ctx, d.name, plugin.NetworkDriver)
+	if errdefs.IsNotFound(err) {
+		return fault.NotFound("network plugin %q not found", d.name)
+	}
+	if err != nil {
+		return err
+	}
+	return p.Call(ctx, plugin.NetworkDriver+"."+method, in, out)
+}
+
+func (d remote) wrong(method, format string, args ...any) error {
+	return fault.Internal("plugin %s: %s.%s "+format, append([]any{d.name, plugin.NetworkDriver, method}, args...)...)
+}
+
+type addressData struct {
+	AddressSpace string
+	Pool         string
+	Gateway      string            `json:",omitempty"`
+	AuxAddresses map[string]string `json:",omitempty"`
+}
+
+// create has the plugin make a network.
+func (d remote) create(ctx context.Context, def definition) error {
+	var can struct{ Scope string }
+	if err := d.call(ctx, "GetCapabilities", nil, &can); err != nil {
+		return err
+	}
+	if can.Scope == "global" {
+		return fault.Invalid("network plugin %s is for clusters (scope global), which this engine does not form", d.name)
+	}
+	data := addressData{AddressSpace: "LocalDefault", Pool: def.Address.Masked().String(), Gateway: def.Address.String()}
+	for name, a := range def.pool(false).AuxAddresses {
+		if data.AuxAddresses == nil {
+			data.AuxAddresses = map[string]string{}
+		}
+		data.AuxAddresses[name] = netip.PrefixFrom(a, def.Address.Bits()).String()
+	}
+	options := def.Options
+	if options == nil {
+		options = map[string]string{}
+	}
+	return d.call(ctx, "CreateNetwork", map[string]any{
+		"NetworkID": def.ID, "IPv4Data": []addressData{data}, "IPv6Data": []addressData{},
+		"Options": map[string]any{optionGeneric: options, optionIPv6: false, optionInner: def.Internal},
+	}, nil)
+}
+
+func (d remote) delete(ctx context.Context, networkID string) error {
+	return d.call(ctx, "DeleteNetwork", map[string]string{"NetworkID": networkID}, nil)
+}
+
+type place struct{ NetworkID, EndpointID string }
+
+// createEndpoint has the plugin make an endpoint with our address.
+func (d remote) createEndpoint(ctx context.Context, e Endpoint) error {
+	type iface struct{ Address, AddressIPv6, MacAddress string }
+	var answer struct{ Interface *iface }
+	err := d.call(ctx, "CreateEndpoint", map[string]any{
+		"NetworkID": e.NetworkID, "EndpointID": e.EndpointID, "Options": map[string]any{},
+		"Interface": iface{Address: e.IPv4.String(), MacAddress: e.MAC.String()},
+	}, &answer)
+	if err != nil {
+		return err
+	}
+	// The protocol forbids to answer what was asked for with something else.
+	if i := answer.Interface; i != nil && (i.Address != "" || i.MacAddress != "" || i.AddressIPv6 != "") {
+		err = d.wrong("CreateEndpoint", "changes the address %s to %s %s", e.IPv4, i.Address, i.MacAddress)
+		return errors.Join(err, d.deleteEndpoint(ctx, e))
+	}
+	return nil
+}
+
+func (d remote) deleteEndpoint(ctx context.Context, e Endpoint) error {
+	return d.call(ctx, "DeleteEndpoint", place{e.NetworkID, e.EndpointID}, nil)
+}
+
+func (d remote) leave(ctx context.Context, e Endpoint) error {
+	return d.call(ctx, "Leave", place{e.NetworkID, e.EndpointID}, nil)
+}
+
+// joined is what a plugin says of an interface to take into a sandbox.
+type joined struct {
+	device, prefix string
+	gateway        netip.Addr
+	routes         []bridge.StaticRoute
+}
+
+// join has the plugin make the interface of an endpoint and checks the answer.
+func (d remote) join(ctx context.Context, key string, e Endpoint) (j joined, err error) {
+	var answer struct {
+		InterfaceName struct{ SrcName, DstPrefix string }
+		Gateway       string
+		StaticRoutes  []struct {
+			Destination string
+			RouteType   int
+			NextHop     string
+		}
+	}
+	err = d.call(ctx, "Join", map[string]any{"NetworkID": e.NetworkID, "EndpointID": e.EndpointID, "SandboxKey": key,
+		"Options": map[string]any{}}, &answer)
+	if err != nil {
+		return j, err
+	}
+	j.device, j.prefix = answer.InterfaceName.SrcName, answer.InterfaceName.DstPrefix
+	if !validDevice(j.device) || !validDevice(j.prefix) || len(j.prefix) > maxDeviceName-3 {
+		return j, d.wrong("Join", "gives the interface %q to be named %q…", j.device, j.prefix)
+	}
+	if answer.Gateway != "" {
+		if j.gateway, err = netip.ParseAddr(answer.Gateway); err != nil || !e.IPv4.Contains(j.gateway) {
+			return j, d.wrong("Join", "gives the gateway %q for %s", answer.Gateway, e.IPv4)
+		}
+	}
+	for _, r := range answer.StaticRoutes {
+		to, err := netip.ParsePrefix(r.Destination)
+		if err != nil || !to.Addr().Is4() {
+			return j, d.wrong("Join", "gives a route to %q", r.Destination)
+		}
+		s := bridge.StaticRoute{To: to.Masked()}
+		if r.RouteType == 0 { // by a next hop; 1 is connected
+			if s.By, err = netip.ParseAddr(r.NextHop); err != nil || !s.By.Is4() {
+				return j, d.wrong("Join", "gives a route to %s by %q", to, r.NextHop)
+			}
+		}
+		j.routes = append(j.routes, s)
+	}
+	return j, nil
+}
+
+// enter brings an endpoint of a plugin's network, which has its place, into the
+// sandbox, whose namespace exists. i is its index among the endpoints.
+func (m *Manager) enter(s *Sandbox, i int, n *network, undo *undoStack) error {
+	ctx := context.Background() // each call is bounded
+	e := s.Endpoints[i]
+	e.Interface = "" // the plugin has a say
+	if err := n.remote.createEndpoint(ctx, e); err != nil {
+		return err
+	}
+	undo.push(func() error { return n.remote.deleteEndpoint(ctx, e) })
+	j, err := n.remote.join(ctx, s.Key, e)
+	if err != nil {
+		return err
+	}
+	undo.push(func() error { return n.remote.leave(ctx, e) })
+	for k := 0; e.Interface == ""; k++ {
+		name := j.prefix + strconv.Itoa(k)
+		if !slices.ContainsFunc(s.Endpoints, func(o Endpoint) bool { return o.EndpointID != e.EndpointID && o.Interface == name }) {
+			e.Interface = name
+		}
+	}
+	if !n.def.Internal {
+		e.IPv4Gateway = j.gateway
+	}
+	e.Source = j.device
+	undo.push(func() error { return m.giveBack(s.Key, e) })
+	// From here on the device is in one of the two namespaces, and giveBack finds it.
+	if err := bridge.Lend(j.device, s.Key); err != nil {
+		return fault.Internal("plugin %s: take the interface %q: %w", n.remote.name, j.device, err)
+	}
+	err = netns.Do(s.Key, func() error {
+		return bridge.Furnish(j.device, bridge.Port{Name: e.Interface, MAC: []byte(e.MAC), Address: e.IPv4}, j.routes)
+	})
+	if err != nil {
+		return fault.Internal("plugin %s: set the interface %q up: %w", n.remote.name, j.device, err)
+	}
+	s.Endpoints[i] = e
+	return nil
+}
+
+// enterAll brings the endpoints of plugins' networks into a new sandbox.
+func (m *Manager) enterAll(s *Sandbox, networks []*network, undo *undoStack) error {
+	any := false
+	for i, n := range networks {
+		if n.remote == nil {
+			continue
+		}
+		any = true
+		if err := m.enter(s, i, n, undo); err != nil {
+			return err
+		}
+	}
+	if !any {
+		return nil
+	}
+	if err := netns.Do(s.Key, s.route); err != nil {
+		return fault.Internal("make the network of container %s: %w", s.ContainerID, err)
+	}
+	return nil
+}
+
+// Drivers gives the plugins that keep networks and can be had soon.
+func (m *Manager) Drivers(ctx context.Context) []string {
+	if m.opts.Plugins == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	plugins, _ := m.opts.Plugins.All(ctx, plugin.NetworkDriver)
+	var names []string
+	for _, p := range plugins {
+		names = append(names, p.Name())
+	}
+	return names
+}
+
+// giveBack returns a plugin's interface under its own name to the host.
+func (m *Manager) giveBack(key string, e Endpoint) error {
+	host, err := netns.Own()
+	if err != nil {
+		return err
+	}
+	defer host.Close()
+	return netns.Do(key, func() error { return bridge.GiveBack(e.Interface, e.Source, host) })
+}
+
+// leave tells a plugin aside, since it may take its time, that an endpoint is
+// gone; the network is in use and the address taken until it knows.
+func (m *Manager) leave(s *Sandbox, e Endpoint, n *network) {
+	m.leaving.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), leavePatience)
+		defer cancel()
+		if err := errors.Join(n.remote.leave(ctx, e), n.remote.deleteEndpoint(ctx, e)); err != nil {
+			m.log.Warn("a plugin keeps an endpoint that is gone", "network", n.def.Name, "container", s.ContainerID, "err", err)
+		}
+		n.pool.Give(e.IPv4.Addr())
+		m.unuse(n)
+	})
+}
+
+// createRemote makes a network of a plugin. The name is taken while the plugin
+// works, and nobody else waits for it.
+func (m *Manager) createRemote(ctx context.Context, def definition) (_ Network, err error) {
+	n := &network{def: def, pending: true}
+	m.changes.Lock()
+	err = m.nameFree(def.Name)
+	if err == nil {
+		err = m.chooseSubnet(n)
+	}
+	if err == nil {
+		m.mu.Lock()
+		m.networks[def.ID] = n
+		m.mu.Unlock()
+	}
+	m.changes.Unlock()
+	if err != nil {
+		return Network{}, err
+	}
+	made := remote{m.opts.Plugins, def.Driver}
+	err = made.create(ctx, n.def)
+	m.changes.Lock()
+	defer m.changes.Unlock()
+	if err == nil {
+		if err = m.openUserDefined(n); err == nil {
+			m.mu.Lock()
+			n.pending = false
+			m.mu.Unlock()
+			err = m.saveNetworks()
+		}
+		if err != nil {
+			err = errors.Join(err, made.delete(context.WithoutCancel(ctx), def.ID))
+		}
+	}
+	if err != nil {
+		m.mu.Lock()
+		delete(m.networks, def.ID)
+		m.mu.Unlock()
+		return Network{}, fmt.Errorf("create network %s: %w", def.Name, err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.snapshot(n), nil
+}
+
+// nameFree needs m.changes.
+func (m *Manager) nameFree(name string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, other := range m.networks {
+		if other.def.Name == name {
+			return fault.Conflict("network with name %s already exists", name)
+		}
+	}
+	return nil
+}
