@@ -308,6 +308,9 @@ func (m *Manager) createRemote(ctx context.Context, def definition) (_ Network, 
 		m.mu.Lock()
 		delete(m.networks, def.ID)
 		m.mu.Unlock()
+		if errdefs.IsNotFound(err) {
+			return Network{}, err
+		}
 		return Network{}, fmt.Errorf("create network %s: %w", def.Name, err)
 	}
 	m.mu.Lock()

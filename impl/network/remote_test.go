@@ -79,8 +79,11 @@ func TestNetworkPlugin(t *testing.T) {
 		t.Errorf("endpoints %+v", three.Endpoints)
 	}
 	want(t, "three", three.Key, TCP, at(addr(two), 80), "two")
-	_, err = e.Disconnect(t.Context(), "three", "remote")
+	three, err = e.Disconnect(t.Context(), "three", "remote")
 	must(t, err)
+	if len(three.Endpoints) != 1 {
+		t.Errorf("endpoints %+v", three.Endpoints)
+	}
 	within(t, p, "DeleteEndpoint", 1)
 
 	e.crash()
