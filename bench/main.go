@@ -30,6 +30,9 @@ type options struct {
 	requests        int
 	running         int
 	starts          int
+	imageMB         int
+	imageRounds     int
+	images, layers  int
 	json, markdown  string
 	only            string
 }
@@ -45,6 +48,10 @@ func main() {
 	flag.IntVar(&o.requests, "requests", 400, "`number` of requests in each slice of a throughput measurement")
 	flag.IntVar(&o.running, "running", 20, "`number` of running containers for the memory measurement")
 	flag.IntVar(&o.starts, "starts", 5, "`number` of daemon starts to time for each engine")
+	flag.IntVar(&o.imageMB, "image-mb", 1024, "`size` in MB of the image that is moved around")
+	flag.IntVar(&o.imageRounds, "image-rounds", 3, "`number` of times to move the image")
+	flag.IntVar(&o.images, "images", 500, "`number` of images for the list")
+	flag.IntVar(&o.layers, "layers", 2000, "`number` of containers beside which one is made and removed")
 	flag.StringVar(&o.json, "json", "", "`file` for the figures as JSON")
 	flag.StringVar(&o.markdown, "markdown", "", "`file` for the figures as a Markdown table")
 	flag.StringVar(&o.only, "only", "", "measure only these, with commas: life, port, networks, ports, traffic, exec, memory, requests, start")
@@ -104,7 +111,7 @@ func (o options) wants(name string) bool {
 }
 
 func run(ctx context.Context, o options) (err error) {
-	if o.rounds < 1 || o.containers < 1 || o.requests < 1 || o.running < 1 || o.starts < 1 {
+	if o.rounds < 1 || o.containers < 1 || o.requests < 1 || o.running < 1 || o.starts < 1 || o.imageMB < 1 || o.imageRounds < 1 || o.images < 1 || o.layers < 1 {
 		return fmt.Errorf("all numbers must be at least 1")
 	}
 	a, err := open(ctx, o)
@@ -122,7 +129,7 @@ func run(ctx context.Context, o options) (err error) {
 		measure func(context.Context, *arena, *report) error
 	}{
 		{"life", life}, {"port", port}, {"networks", networks}, {"ports", ports}, {"traffic", traffic},
-		{"exec", execs}, {"memory", memory}, {"requests", requests}, {"start", starts},
+		{"exec", execs}, {"memory", memory}, {"requests", requests}, {"start", starts}, {"images", images},
 	} {
 		if !o.wants(m.name) {
 			continue
