@@ -103,7 +103,10 @@ func (e *Engine) applyPolicies() {
 		if pending || !again {
 			continue
 		}
-		r = c.Update(func(r *container.Record) { r.State.Status = container.Restarting })
+		r = c.Update(func(r *container.Record) {
+			r.State.Status = container.Restarting
+			r.Stopped = false // "always" also means those that a client stopped
+		})
 		e.scheduleRestart(c, r)
 	}
 }
