@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/seed-50ced230/berth/impl/container"
 	"github.com/seed-50ced230/berth/impl/database"
+	"github.com/seed-50ced230/berth/impl/network"
 	"github.com/seed-50ced230/berth/impl/runtime"
 )
 
@@ -166,6 +168,7 @@ func (e *Engine) adopt(ctx context.Context, c *container.Container, task *runtim
 		e.Logger.Error("cannot tell whether a container is paused", "container", c.ID, "error", err)
 	}
 	before := c.Record()
+	e.leaveUnrecorded(ctx, before)
 	r := c.Update(func(r *container.Record) {
 		r.State.Status = container.Running
 		if paused {
@@ -185,6 +188,23 @@ func (e *Engine) adopt(ctx context.Context, c *container.Container, task *runtim
 	e.live(c.ID).begin(task)
 	e.adoptExecs(ctx, c, task)
 	e.watch(c, task)
+}
+
+// leaveUnrecorded takes a running container off the networks of which its record
+// does not know: the daemon was killed before a connection was complete.
+func (e *Engine) leaveUnrecorded(ctx context.Context, r *container.Record) {
+	sandbox, err := e.Networks.Sandbox(r.ID)
+	if err != nil || sandbox.Mode != network.ModeBridge {
+		return
+	}
+	for _, ep := range sandbox.Endpoints {
+		if slices.ContainsFunc(r.Places, func(p container.Place) bool { return p.NetworkID == ep.NetworkID || p.NetworkID == ep.NetworkName }) {
+			continue
+		}
+		if _, err := e.Networks.Disconnect(ctx, r.ID, ep.NetworkID); err != nil {
+			e.Logger.Error("a container is on a network that its record does not know", "container", r.ID, "network", ep.NetworkName, "error", err)
+		}
+	}
 }
 
 // lost records the end of a container of which nobody saw the end.

@@ -234,10 +234,15 @@ func (e *Engine) NetworkDisconnect(ctx context.Context, p *hub.NetworkDisconnect
 	}
 	var was, sandbox *network.Sandbox
 	if before.State.Live() {
-		if was, err = e.Networks.Sandbox(c.ID); err != nil {
-			return err
+		was, err = e.Networks.Sandbox(c.ID)
+		if err == nil {
+			// Without an interface there (a daemon that was killed at it) only the
+			// record is to be changed.
+			sandbox, err = e.Networks.Disconnect(ctx, c.ID, n.ID)
+			if errdefs.IsNotFound(err) {
+				err = nil
+			}
 		}
-		sandbox, err = e.Networks.Disconnect(ctx, c.ID, n.ID)
 		if err != nil && !(p.Body.Force && errdefs.IsNotFound(err)) {
 			return err
 		}

@@ -95,9 +95,6 @@ func (e *Engine) NetworkDelete(ctx context.Context, p *hub.NetworkDeleteParams) 
 	if err != nil {
 		return err
 	}
-	if !n.Predefined && len(n.Endpoints) > 0 {
-		return fault.Conflict("network %s has active endpoints", n.Name)
-	}
 	if n, err = e.Networks.RemoveNetwork(ctx, n.ID); err != nil {
 		return err
 	}

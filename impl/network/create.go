@@ -97,7 +97,7 @@ func (m *Manager) CreateNetwork(ctx context.Context, spec CreateSpec) (Network, 
 }
 
 // RemoveNetwork removes a user-defined network without endpoints. Classes:
-// NotFound, Forbidden (predefined; endpoints).
+// NotFound, Forbidden (predefined), Conflict (endpoints).
 func (m *Manager) RemoveNetwork(ctx context.Context, nameOrID string) (Network, error) {
 	m.changes.Lock()
 	defer m.changes.Unlock()
@@ -110,7 +110,7 @@ func (m *Manager) RemoveNetwork(ctx context.Context, nameOrID string) (Network, 
 		err = fault.Forbidden("%s is a pre-defined network and cannot be removed", n.def.Name)
 	}
 	if err == nil && n.users > 0 {
-		err = fault.Forbidden("network %s has active endpoints", n.def.Name)
+		err = fault.Conflict("network %s has active endpoints", n.def.Name)
 	}
 	if err != nil {
 		m.mu.Unlock()
@@ -353,6 +353,13 @@ func (d definition) settings(daemon Options) (settings, error) {
 	if err := errors.Join(
 		flag(optionICC, func(v bool) { s.isolate = !v }),
 		flag(optionMasquerade, func(v bool) { s.masquerade = v }),
+		// As in Docker Engine it names the default network's device, which only
+		// another name makes possible.
+		flag(optionDefaultBridge, func(v bool) {
+			if v {
+				s.device = daemon.Bridge
+			}
+		}),
 	); err != nil {
 		return s, err
 	}

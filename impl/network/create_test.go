@@ -73,7 +73,7 @@ func TestUserDefined(t *testing.T) {
 	if again.ID != blue.ID || fmt.Sprint(again.IPAM) != fmt.Sprint(blue.IPAM) || len(again.Endpoints) != 1 {
 		t.Errorf("blue after restart %+v\nbefore %+v", again, blue)
 	}
-	if _, err := e.RemoveNetwork(context.Background(), "red"); !errdefs.IsPermissionDenied(err) || err.Error() != "network red has active endpoints" {
+	if _, err := e.RemoveNetwork(context.Background(), "red"); !errdefs.IsConflict(err) || err.Error() != "network red has active endpoints" {
 		t.Errorf("remove network in use: %v", err)
 	}
 	for _, id := range []string{"r1", "r2", "b1"} {
@@ -206,6 +206,8 @@ func TestCreateRefusals(t *testing.T) {
 		{CreateSpec{Name: "x", IPAM: IPAM{Config: []IPAMConfig{{Subnet: netip.MustParsePrefix("10.43.0.0/24"), Gateway: mustAddr("10.42.0.1")}}}}, errdefs.IsInvalidArgument, ""},
 		{CreateSpec{Name: "x", IPAM: IPAM{Config: []IPAMConfig{{Gateway: mustAddr("10.42.0.1")}}}}, errdefs.IsInvalidArgument, ""},
 		{option(optionICC, "perhaps"), errdefs.IsInvalidArgument, ""},
+		{option(optionDefaultBridge, "perhaps"), errdefs.IsInvalidArgument, ""},
+		{option(optionDefaultBridge, "true"), errdefs.IsConflict, "bridge name berthtest0 is already in use"},
 		{option(optionMTU, "9"), errdefs.IsInvalidArgument, ""},
 		{option(optionDevice, "a/b"), errdefs.IsInvalidArgument, ""},
 		{option(optionDevice, "outer"), errdefs.IsConflict, ""},

@@ -36,6 +36,10 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
+	if dir := os.Getenv(restlessEnv); dir != "" {
+		fmt.Fprintln(os.Stderr, restless(dir))
+		os.Exit(1)
+	}
 	if err := prepareHost(); err != nil {
 		fmt.Fprintln(os.Stderr, "prepare the test's network namespace:", err)
 		os.Exit(1)

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/containerd/errdefs"
@@ -113,14 +114,26 @@ func (m *Manager) load() error {
 			}
 			continue
 		}
-		m.adopt(s)
+		if err := m.adopt(s); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// adopt makes a loaded sandbox one of this Manager's.
-func (m *Manager) adopt(s *Sandbox) {
+// adopt makes a loaded sandbox one of this Manager's. An endpoint without its
+// interface goes: a Disconnect was interrupted, or somebody deleted it.
+func (m *Manager) adopt(s *Sandbox) error {
 	log := m.log.With("container", s.ContainerID)
+	had := len(s.Endpoints)
+	s.Endpoints = slices.DeleteFunc(s.Endpoints, func(e Endpoint) bool {
+		n := m.networks[e.NetworkID]
+		gone := n != nil && n.bridge != nil && !bridge.Exists(e.HostInterface)
+		if gone {
+			log.Warn("running container has lost its interface", "interface", e.HostInterface, "network", e.NetworkName)
+		}
+		return gone
+	})
 	for i, e := range s.Endpoints {
 		n := m.networks[e.NetworkID]
 		if n == nil || n.bridge == nil && n.remote == nil {
@@ -130,10 +143,10 @@ func (m *Manager) adopt(s *Sandbox) {
 		if err := n.pool.TakeAddr(e.IPv4.Addr()); err != nil {
 			log.Warn("running container has an address outside its network's pool", "address", e.IPv4, "err", err)
 		}
-		if n.pool6 == nil {
+		if n.pool6 == nil && n.remote == nil {
 			// The default network may have lost its IPv6 by the daemon's settings.
 			s.Endpoints[i].IPv6, s.Endpoints[i].IPv6Gateway = netip.Prefix{}, netip.Addr{}
-		} else if e.IPv6.IsValid() {
+		} else if e.IPv6.IsValid() && n.pool6 != nil {
 			if err := n.pool6.TakeAddr(e.IPv6.Addr()); err != nil {
 				log.Warn("running container has an address outside its network's pool", "address", e.IPv6, "err", err)
 			}
@@ -142,7 +155,15 @@ func (m *Manager) adopt(s *Sandbox) {
 			continue
 		}
 		if err := n.bridge.Adopt(e.HostInterface); err != nil {
-			log.Warn("running container has lost its interface", "interface", e.HostInterface, "err", err)
+			log.Warn("running container's interface is not on its bridge", "interface", e.HostInterface, "err", err)
+		}
+	}
+	if len(s.Endpoints) < had {
+		if err := netns.Do(s.Key, s.route); err != nil {
+			log.Warn("running container has no way out", "err", err)
+		}
+		if err := m.save(s); err != nil {
+			return err
 		}
 	}
 	for _, key := range s.portKeys() {
@@ -153,6 +174,7 @@ func (m *Manager) adopt(s *Sandbox) {
 		}
 	}
 	m.sandboxes[s.ContainerID] = s
+	return nil
 }
 
 // sweep removes namespaces and interfaces that no sandbox has.

@@ -37,6 +37,7 @@ import (
 	"sync"
 
 	"github.com/google/nftables"
+	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/seed-50ced230/berth/impl/fault"
@@ -100,10 +101,18 @@ func New(name string) *Table {
 // elementsPerMessage keeps an attribute below netlink's 64 KiB.
 const elementsPerMessage = 400
 
+// roomy makes room for a transaction, which is one message and, for a table of
+// many networks, megabytes; and for the kernel's answers: it sends one per rule
+// before any is read, about a kilobyte each. These are limits, not allocations.
+func roomy(conn *netlink.Conn) error {
+	const room = 64 << 20
+	return errors.Join(conn.SetReadBuffer(room), conn.SetWriteBuffer(room))
+}
+
 // transact runs build and sends what it put into the transaction. It needs t.mu.
 func (t *Table) transact(build func(*nftables.Conn) error) error {
 	if t.conn == nil {
-		conn, err := nftables.New(nftables.AsLasting())
+		conn, err := nftables.New(nftables.AsLasting(), nftables.WithSockOptions(roomy))
 		if err != nil {
 			return err
 		}

@@ -162,3 +162,42 @@ func TestRestingAddress(t *testing.T) {
 		t.Errorf("%d got the address", got)
 	}
 }
+
+// TestThousandNetworks takes and gives back every address of a thousand networks
+// of IPv4, and a container's worth of as many of IPv6.
+func TestThousandNetworks(t *testing.T) {
+	seen := make(map[netip.Addr]bool)
+	for i := range 1000 {
+		four, err := NewPool(netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i), 0}), 24), netip.Prefix{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		six, err := NewPool(netip.PrefixFrom(netip.AddrFrom16([16]byte{0xfd, 0, byte(i >> 8), byte(i)}), 64), netip.Prefix{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range []*Pool{four, six} {
+			before := p.Used()
+			var taken []netip.Addr
+			for range 254 {
+				a, err := p.Take()
+				if err != nil || seen[a] || !p.Subnet().Contains(a) {
+					t.Fatalf("network %d: %s, %v", i, a, err)
+				}
+				seen[a] = true
+				taken = append(taken, a)
+			}
+			if _, err := p.Take(); (err == nil) != (p == six) {
+				t.Fatalf("network %d: the address after the last: %v", i, err)
+			} else if err == nil {
+				before++
+			}
+			for _, a := range taken {
+				p.Give(a)
+			}
+			if p.Used() != before {
+				t.Fatalf("network %d: %d addresses are used, %d were", i, p.Used(), before)
+			}
+		}
+	}
+}
