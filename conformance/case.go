@@ -53,6 +53,8 @@ func Cases(documents []*document.Document) []*Case {
 			cases = append(cases, generatedCases(doc, operation)...)
 			cases = append(cases, fieldCases(doc, operation)...)
 			cases = append(cases, parameterCases(doc, operation)...)
+			cases = append(cases, booleanCases(doc, operation)...)
+			cases = append(cases, invalidCases(doc, operation)...)
 			cases = append(cases, networkCases(doc, operation)...)
 			cases = append(cases, recordedCases(doc, operation)...)
 		}

@@ -32,6 +32,7 @@ func ownCases(doc *document.Document, operation *document.Operation) []*Case {
 		add("plain", "A client that does not ask to change the protocol gets status 200 with the same stream.", runLogsPlain, "stream")
 		add("terminal", "The log of a container with a terminal has no frames.", runLogsTerminal, "stream")
 		add("tail", "tail limits the log to its last lines.", runLogsTail, "stream")
+		add("tail-no-number", "A tail that is neither all nor a number stands for all lines.", runLogsTailNoNumber, "stream")
 	case "ContainerAttach":
 		add("upgrade", "With Connection: Upgrade and Upgrade: tcp the status is 101, both outputs come in frames, the end of the client's half is the end of standard input, and what is written after it is not lost.", runAttachUpgrade, "stream")
 		add("plain", "Without the upgrade headers the status is 200 with the same stream, neither chunked nor with a length.", runAttachPlain, "stream")

@@ -70,6 +70,16 @@ func runLogsTail(r *Run) {
 	}
 }
 
+func runLogsTailNoNumber(r *Run) {
+	r.containerWithLogs()
+	stream := r.streaming(r.request(http.MethodGet, r.containerPath("/logs"), url.Values{"stdout": {"1"}, "tail": {"some"}}, nil), http.StatusOK)
+	stdout, _, err := wire.ReadFrames(stream)
+	if err != nil {
+		r.finding("stream", "", "%v", err)
+	}
+	r.equal("stream", "stdout", string(stdout), "out 1\nout 2\nout 3\nout 4\nout 5\nout 6\nready\n")
+}
+
 // attaching is a request to attach to all streams.
 func (r *Run) attaching(upgrade bool) wire.Request {
 	req := r.request(http.MethodPost, r.containerPath("/attach"), url.Values{
