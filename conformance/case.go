@@ -55,6 +55,7 @@ func Cases(documents []*document.Document) []*Case {
 			cases = append(cases, parameterCases(doc, operation)...)
 			cases = append(cases, booleanCases(doc, operation)...)
 			cases = append(cases, invalidCases(doc, operation)...)
+			cases = append(cases, formerCases(doc, operation)...)
 			cases = append(cases, networkCases(doc, operation)...)
 			cases = append(cases, recordedCases(doc, operation)...)
 		}

@@ -15,6 +15,9 @@ type ChangeRow struct {
 	// asks for the old one, because bodies must not have what a version does not
 	// document.
 	Cases []string
+	// Alike says why the version before shows nothing else, for a change whose
+	// cases neither that version has nor a case named before-<ID> shows.
+	Alike string
 	// Without says why no case shows the change.
 	Without string
 }
@@ -101,6 +104,9 @@ func ChangeRows() []ChangeRow {
 func labelChanges(cases []*Case) {
 	for _, row := range ChangeRows() {
 		for _, c := range cases {
+			if c.Document.Version == versionBefore(row.Version()) && c.Name == "before-"+row.ID {
+				c.Labels = append(c.Labels, "change:"+row.ID)
+			}
 			if c.Document.Version == row.Version() && slices.Contains(row.Cases, c.Operation.ID+"/"+c.Name) {
 				c.Labels = append(c.Labels, "change:"+row.ID)
 			}

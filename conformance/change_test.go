@@ -52,3 +52,30 @@ func TestCasesOfChangesAreLabelled(t *testing.T) {
 		}
 	}
 }
+
+// Every change can be seen from before it, too: a case that both versions have
+// asks for what each documents, or a case of its own shows how it was.
+func TestEveryChangeHasAnOldSide(t *testing.T) {
+	known := map[string]bool{}
+	for _, c := range Cases(allDocuments(t)) {
+		known[c.Document.Version+" "+c.Operation.ID+"/"+c.Name] = true
+	}
+	rows := map[string]bool{}
+	for _, row := range ChangeRows() {
+		rows[row.ID] = true
+		before := versionBefore(row.Version())
+		shared := slices.ContainsFunc(row.Cases, func(name string) bool { return known[before+" "+name] })
+		own := slices.ContainsFunc(formers(), func(f former) bool { return f.change == row.ID && known[before+" "+f.operation+"/before-"+row.ID] })
+		if len(row.Cases) > 0 && !shared && !own && row.Alike == "" {
+			t.Errorf("%s: nothing at %s shows how it was", row.ID, before)
+		}
+		if row.Alike != "" && (shared || own) {
+			t.Errorf("%s has an old side and a reason why not", row.ID)
+		}
+	}
+	for _, f := range formers() {
+		if !rows[f.change] {
+			t.Errorf("%s is no change", f.change)
+		}
+	}
+}

@@ -2,10 +2,8 @@ package conformance
 
 import (
 	"fmt"
-	"maps"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/seed-50ced230/berth/conformance/document"
@@ -43,7 +41,11 @@ func generatedCases(doc *document.Document, operation *document.Operation) []*Ca
 	}
 	if schema := operation.BodySchema(); schema != nil {
 		add("malformed-body", "A body that is no JSON is answered with 400 and a line of text.", http.StatusBadRequest, runMalformed)
-		add("wrong-types", "A property of another type than the document has is answered with 400.", http.StatusBadRequest, runWrongTypes)
+		add("wrong-types", "A property of another type than the document has, however deep, is answered with 400.", http.StatusBadRequest, runWrongTypes)
+		if operation.ID != "ContainerCreate" { // create has a case that sees more
+			status := success(operation)
+			add("unknown-property", "Unknown properties of a body are ignored.", status, func(r *Run) { runUnknownProperties(r, status) })
+		}
 	}
 	for _, parameter := range operation.Parameters {
 		switch {
@@ -65,6 +67,17 @@ func generatedCases(doc *document.Document, operation *document.Operation) []*Ca
 		})
 	}
 	return cases
+}
+
+// success is the status of an operation that did what it was asked, without a
+// change of the protocol.
+func success(operation *document.Operation) int {
+	for _, status := range operation.Statuses() {
+		if status >= http.StatusOK && status < http.StatusMultipleChoices {
+			return status
+		}
+	}
+	return http.StatusOK
 }
 
 // compareError wants a status and, from 400 on, the form of errors: text/plain,
@@ -211,69 +224,6 @@ func runMalformed(r *Run) {
 	response := r.send(req)
 	r.phase = check
 	r.compareError(response, http.StatusBadRequest)
-}
-
-// runWrongTypes sends one request for every property of the body and of its
-// HostConfig.
-func runWrongTypes(r *Run) {
-	name := r.existing()
-	query := url.Values{}
-	if r.Operation.ID == "ImageCommit" {
-		r.containerExited()
-		query.Set("container", r.values["container"])
-	}
-	valid := r.minimal(name)
-	path, rawQuery, _ := strings.Cut(strings.TrimPrefix(valid.Target, "/v"+r.Document.Version), "?")
-	documented, _ := url.ParseQuery(rawQuery)
-	maps.Copy(query, documented)
-	r.phase = request
-	for _, wrong := range r.wrongBodies() {
-		var decoded any = map[string]any{}
-		if len(valid.Body) > 0 {
-			decoded, _ = wire.DecodeJSON(valid.Body)
-		}
-		body, _ := decoded.(map[string]any)
-		if wrong.within == "" {
-			body[wrong.property] = wrong.value
-		} else {
-			body[wrong.within] = map[string]any{wrong.property: wrong.value}
-		}
-		response := r.call(r.Operation.Method, path, query, body)
-		r.tidy(response)
-		if response.Status == http.StatusNotImplemented {
-			panic(halt{Unsupported, "status 501: " + excerpt(response.Body)})
-		}
-		if response.Status != http.StatusBadRequest {
-			r.finding("status", strings.TrimPrefix(wrong.within+"/"+wrong.property, "/"), "is %d for %s, expected 400: %s", response.Status, text(wrong.value), excerpt(response.Body))
-		}
-	}
-}
-
-type wrongBody struct {
-	within, property string
-	value            any
-}
-
-// wrongBodies lists the properties with a value of another type for each.
-func (r *Run) wrongBodies() []wrongBody {
-	var list []wrongBody
-	collect := func(within string, properties map[string]*document.Schema) {
-		for _, property := range slices.Sorted(maps.Keys(properties)) {
-			schema := r.Document.Resolve(properties[property])
-			switch schema.Type {
-			case "string", "boolean", "integer", "number", "array":
-				list = append(list, wrongBody{within, property, map[string]any{"wrong": true}})
-			case "object":
-				list = append(list, wrongBody{within, property, "wrong"})
-			}
-		}
-	}
-	body := r.Document.Resolve(r.Operation.BodySchema())
-	collect("", body.Properties)
-	if host := body.Properties["HostConfig"]; host != nil {
-		collect("HostConfig", r.Document.Resolve(host).Properties)
-	}
-	return list
 }
 
 // badQuery sends a request that is right but for one parameter.

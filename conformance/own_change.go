@@ -122,10 +122,10 @@ func runBuildArguments(r *Run) {
 }
 
 func runEventsFilter(r *Run) {
-	since := unixTime(time.Now())
-	mine := r.create(map[string]any{"Labels": map[string]string{"berth.case": r.suite.RunID}})
+	since, label := unixTime(time.Now()), r.fresh()
+	mine := r.create(map[string]any{"Labels": map[string]string{"berth.case": label}})
 	r.create(map[string]any{"Labels": map[string]string{"berth.case": "another"}})
-	filters, _ := json.Marshal(map[string][]string{"label": {"berth.case=" + r.suite.RunID}}) // strings always encode
+	filters, _ := json.Marshal(map[string][]string{"label": {"berth.case=" + label}}) // strings always encode
 	stream := r.streaming(r.request(http.MethodGet, "/events", url.Values{
 		"since": {since}, "until": {unixTime(time.Now().Add(time.Second))}, "filters": {string(filters)},
 	}, nil), http.StatusOK)
@@ -205,16 +205,7 @@ func runKernelMemory(r *Run) {
 }
 
 func runHostname(r *Run) {
-	id := r.create(map[string]any{"Hostname": "lighthouse", "Domainname": "harbour.example", "Cmd": shell("cat /proc/sys/kernel/hostname")})
-	r.start(id)
-	r.wait(id)
-	r.phase = check
-	stream := r.open(r.request(http.MethodGet, r.containerPath("/logs"), query("stdout", "1"), nil))
-	stdout, _, err := wire.ReadFrames(stream)
-	if err != nil {
-		r.fatal("stream", "%v", err)
-	}
-	r.equal("effect", "host name", strings.TrimSpace(string(stdout)), "lighthouse")
+	r.equal("effect", "host name", r.hostname(), "lighthouse")
 }
 
 // runNoCopy mounts volumes over /root, which has a file in the image.

@@ -87,9 +87,7 @@ func leaving(doc *document.Document, operation *document.Operation) func(*Run) f
 	switch operation.ID {
 	case "ImageCreate":
 		return same(func(r *Run) wire.Request {
-			r.registryStarted()
-			r.registry.Stall()
-			return r.request(http.MethodPost, "/images/create", url.Values{"fromImage": {r.values["registry"] + "/busybox"}, "tag": {"latest"}}, nil)
+			return r.request(http.MethodPost, "/images/create", url.Values{"fromImage": {r.slowRegistry()}, "tag": {"latest"}}, nil)
 		})
 	case "ImagePush":
 		return same(func(r *Run) wire.Request {

@@ -30,6 +30,7 @@ type options struct {
 	cert         string
 	key          string
 	timeout      time.Duration
+	seed         int64
 	list         bool
 	asJSON       bool
 	verbose      bool
@@ -79,6 +80,7 @@ Flags:
 	flags.StringVar(&o.cert, "tlscert", "", "certificate of the client, PEM")
 	flags.StringVar(&o.key, "tlskey", "", "key of the client's certificate, PEM")
 	flags.DurationVar(&o.timeout, "timeout", 20*time.Second, "longest wait for an answer or the next piece of a stream")
+	flags.Int64Var(&o.seed, "seed", 0, "order of the cases; 0 chooses one, and every run prints its own")
 	flags.BoolVar(&o.list, "list", false, "list the cases instead of running them; needs no daemon")
 	flags.BoolVar(&o.asJSON, "json", false, "with --list, list as JSON")
 	flags.BoolVar(&o.selfTest, "self-test", false, "test the suite instead: put a proxy before the daemon that does one thing wrong at a time")

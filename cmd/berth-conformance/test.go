@@ -67,6 +67,11 @@ func test(o options, stdout io.Writer) (int, error) {
 	suiteConfig, reporterConfig := ginkgo.GinkgoConfiguration()
 	reporterConfig.Succinct = true
 	suiteConfig.Timeout = 2 * time.Hour
+	// No case may need another one: the order is a new one each time.
+	suiteConfig.RandomizeAllSpecs = true
+	if o.seed != 0 {
+		suiteConfig.RandomSeed = o.seed
+	}
 	ginkgo.RunSpecs(&outcome{}, "berth-conformance", suiteConfig, reporterConfig)
 	suite.RemoveImages(documents)
 	if reference != nil {
@@ -98,6 +103,7 @@ func test(o options, stdout io.Writer) (int, error) {
 		}
 	}
 	summary(stdout, made)
+	fmt.Fprintf(stdout, "order: --seed %d\n", suiteConfig.RandomSeed)
 	if len(results) != len(chosen) {
 		return 0, fmt.Errorf("%d of %d cases were run", len(results), len(chosen))
 	}

@@ -53,6 +53,19 @@ func NewBase(busybox string) (*Base, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pack the base layer: %w", err)
 	}
+	return baseOf(layer), nil
+}
+
+// BaseOf is a root file system of these files alone: nothing runs in it.
+func BaseOf(files ...File) (*Base, error) {
+	layer, err := Tar(files...)
+	if err != nil {
+		return nil, fmt.Errorf("pack a layer: %w", err)
+	}
+	return baseOf(layer), nil
+}
+
+func baseOf(layer []byte) *Base {
 	return &Base{
 		Layer: layer, DiffID: Digest(layer),
 		compress: sync.OnceValue(func() []byte {
@@ -62,7 +75,7 @@ func NewBase(busybox string) (*Base, error) {
 			_ = writer.Close()
 			return packed.Bytes()
 		}),
-	}, nil
+	}
 }
 
 // checkStatic refuses a program that needs an interpreter.

@@ -31,7 +31,8 @@ type Registry struct {
 	manifests map[string]map[string]stored // by repository, then by tag or digest
 	requests  []string
 	serial    int
-	stalled   bool
+	// held is closed when layers go on; nil while none is held back.
+	held chan struct{}
 }
 
 type stored struct {
@@ -58,12 +59,34 @@ func Start(username, password string) (*Registry, error) {
 // Close stops the registry and its connections.
 func (r *Registry) Close() error { return r.server.Close() }
 
-// Stall has every layer from now on come or go half and no further, until the
-// client leaves. Configurations still come whole.
+// Stall has every layer from now on come or go half and no further, until Resume
+// or until the client leaves. Configurations still come whole.
 func (r *Registry) Stall() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.stalled = true
+	if r.held == nil {
+		r.held = make(chan struct{})
+	}
+}
+
+// Resume ends Stall.
+func (r *Registry) Resume() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.held != nil {
+		close(r.held)
+		r.held = nil
+	}
+}
+
+// hold waits while layers are held back; false means that the client has gone.
+func hold(request *http.Request, held chan struct{}) bool {
+	select {
+	case <-held:
+		return true
+	case <-request.Context().Done():
+		return false
+	}
 }
 
 // Add puts an image into a repository under a tag and returns the digest of its
@@ -179,18 +202,20 @@ func (r *Registry) manifest(w http.ResponseWriter, request *http.Request, reposi
 func (r *Registry) blob(w http.ResponseWriter, request *http.Request, digest string) {
 	r.mu.Lock()
 	content, ok := r.blobs[digest]
-	stalled := r.stalled
+	held := r.held
 	r.mu.Unlock()
 	if !ok {
 		refuse(w, http.StatusNotFound, "BLOB_UNKNOWN", "blob unknown to registry")
 		return
 	}
 	w.Header().Set("Docker-Content-Digest", digest)
-	if stalled && request.Method == http.MethodGet && !bytes.HasPrefix(content, []byte("{")) {
+	if held != nil && request.Method == http.MethodGet && !bytes.HasPrefix(content, []byte("{")) {
 		w.Header().Set("Content-Length", fmt.Sprint(len(content)))
 		_, _ = w.Write(content[:len(content)/2])
 		_ = http.NewResponseController(w).Flush()
-		<-request.Context().Done()
+		if hold(request, held) {
+			_, _ = w.Write(content[len(content)/2:])
+		}
 		return
 	}
 	serve(w, request, "application/octet-stream", content)
@@ -200,11 +225,9 @@ func (r *Registry) blob(w http.ResponseWriter, request *http.Request, digest str
 // names the digest. POST and PUT may bring the whole content as well.
 func (r *Registry) upload(w http.ResponseWriter, request *http.Request, repository, id string) {
 	r.mu.Lock()
-	stalled := r.stalled
+	held := r.held
 	r.mu.Unlock()
-	if stalled {
-		_, _ = io.CopyN(io.Discard, request.Body, 1<<10)
-		<-request.Context().Done()
+	if held != nil && !hold(request, held) {
 		return
 	}
 	content, err := io.ReadAll(request.Body)

@@ -14,8 +14,8 @@ import (
 
 // Before1_21 gives the API as it was before version 1.21: the volume driver is
 // part of the configuration and not of the host's, stats show one network that
-// is the sum of all, and starting a command in a container that is stopped or
-// paused is a bad request and no conflict.
+// is the sum of all, events are not chosen by labels, and starting a command in a
+// container that is stopped or paused is a bad request and no conflict.
 func Before1_21(next hub.API) hub.API { return before1_21{next} }
 
 type before1_21 struct{ hub.API }
@@ -45,6 +45,14 @@ func (b before1_21) ContainerInspect(ctx context.Context, p *hub.ContainerInspec
 	config.VolumeDriver = m.HostConfig.VolumeDriver
 	old.Config = &config
 	return &old, nil
+}
+
+// SystemEvents ignores a condition on labels, as engines did with what they did
+// not know.
+func (b before1_21) SystemEvents(ctx context.Context, p *hub.SystemEventsParams, out stream.Output) error {
+	old := *p
+	old.Filters = withoutCondition(p.Filters, "label")
+	return b.API.SystemEvents(ctx, &old, out)
 }
 
 func (b before1_21) ContainerStats(ctx context.Context, p *hub.ContainerStatsParams, out stream.Output) error {

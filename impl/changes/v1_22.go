@@ -24,7 +24,7 @@ const leastKernelMemory = 4 << 20
 // images only, the build time in the form of date(1), pulls and pushes that
 // survive their client, names that move to another image by force only,
 // containers with an execution driver, exec instances that show their whole
-// container, and no least kernel memory.
+// container, networks chosen by their whole name, and no least kernel memory.
 func Before1_22(next hub.API) hub.API { return before1_22{next} }
 
 type before1_22 struct{ hub.API }
@@ -54,6 +54,17 @@ func legacyEvent(v any) (any, bool) {
 		}
 	}
 	return &old, true
+}
+
+// NetworkList takes a whole name where 1.22 takes a part of it, and knows no
+// condition on the type.
+func (b before1_22) NetworkList(ctx context.Context, p *hub.NetworkListParams) ([]models.Network, error) {
+	filters, names := withoutCondition(p.Filters, "type"), conditionValues(p.Filters, "name")
+	list, err := b.API.NetworkList(ctx, &hub.NetworkListParams{Filters: filters})
+	if err != nil || len(names) == 0 {
+		return list, err
+	}
+	return slices.DeleteFunc(list, func(n models.Network) bool { return !slices.Contains(names, n.Name) }), nil
 }
 
 func (b before1_22) SystemVersion(ctx context.Context, p *hub.SystemVersionParams) (*models.Version, error) {
