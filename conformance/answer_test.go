@@ -49,21 +49,38 @@ func TestDifferencesOfAnswers(t *testing.T) {
 }
 
 func TestAxis(t *testing.T) {
-	operation := &document.Operation{ID: "SystemInfo"}
-	result := func(version, body string) *Result {
+	result := func(version, body string, fields ...string) *Result {
+		schema := &document.Schema{Type: "object", Properties: map[string]*document.Schema{}}
+		for _, name := range fields {
+			schema.Properties[name] = &document.Schema{Type: "integer"}
+		}
+		operation := &document.Operation{ID: "SystemInfo", Responses: map[string]document.Response{"200": {Schema: schema}}}
 		c := newCase(Case{Name: "info", Document: &document.Document{Version: version}, Operation: operation}, "own")
 		return &Result{Case: c, Verdict: Pass, Answers: []Answer{jsonAnswer(200, body)}}
 	}
 	refused := result("1.19", `{}`)
 	refused.Verdict = Unsupported
-	steps := Axis([]*Result{result("1.23", `{"A":1,"B":1,"C":1}`), result("1.21", `{"A":1}`), result("1.22", `{"A":1,"B":1}`), result("1.20", `{"A":2}`), refused},
-		func(operation, version string) []string {
-			if operation == "SystemInfo" && version == "1.22" {
-				return []string{"B came."}
-			}
-			return nil
-		})
-	if len(steps) != 2 || steps[0].To != "1.22" || len(steps[0].Changes) != 1 || steps[1].From != "1.22" || len(steps[1].Changes) != 0 || steps[1].Differences[0].Path != "C" {
-		t.Errorf("steps %+v", steps)
+	status := result("1.24", `{"A":1,"B":1,"C":1}`, "A", "B")
+	status.Answers[0].Status = http.StatusAccepted
+	steps := Axis([]*Result{
+		status, result("1.23", `{"A":1,"B":1,"C":1}`, "A", "B"), result("1.21", `{"A":1}`, "A"), result("1.22", `{"A":1,"B":1}`, "A", "B"),
+		result("1.20", `{"A":2}`, "A"), refused,
+	}, func(operation, version string) []string {
+		if operation == "SystemInfo" && version != "1.24" {
+			return []string{"B came."}
+		}
+		return nil
+	})
+	if len(steps) != 3 {
+		t.Fatalf("steps %+v", steps)
+	}
+	if b := steps[0]; b.To != "1.22" || len(b.Changes) != 1 || len(b.Unexplained) != 0 {
+		t.Errorf("a field that the document brings: %+v", b)
+	}
+	if c := steps[1]; c.From != "1.22" || len(c.Unexplained) != 1 || c.Unexplained[0].Path != "C" {
+		t.Errorf("a field that no document has, although something changed: %+v", c)
+	}
+	if s := steps[2]; len(s.Unexplained) != 1 || s.Unexplained[0].Rule != "status" {
+		t.Errorf("a status without a change: %+v", s)
 	}
 }

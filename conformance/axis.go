@@ -1,6 +1,13 @@
 package conformance
 
-import "slices"
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/seed-50ced230/berth/conformance/document"
+)
 
 // Step is a requirement whose answers differ between two versions that follow
 // one another.
@@ -13,9 +20,12 @@ type Step struct {
 	To   string `json:"to"`
 	// Differences are of To ("here") against From ("there").
 	Differences []Finding `json:"differences"`
-	// Changes are the documented changes of To that touch the operation; none
-	// means that no document explains the difference.
+	// Changes are the documented changes of To that touch the operation.
 	Changes []string `json:"changes,omitempty"`
+	// Unexplained are the differences that no document explains: those of a field
+	// that both documents describe alike, and others of an operation that no
+	// change of To touches.
+	Unexplained []Finding `json:"unexplained,omitempty"`
 }
 
 // Axis sets each requirement beside itself over the versions. changes gives the
@@ -46,11 +56,66 @@ func Axis(results []*Result, changes func(operation, version string) []string) [
 			if len(differences) == 0 {
 				continue
 			}
-			steps = append(steps, Step{
+			step := Step{
 				Requirement: requirement, From: from.Document.Version, To: to.Document.Version, Differences: differences,
 				Changes: changes(to.Operation.ID, to.Document.Version),
-			})
+			}
+			for _, difference := range differences {
+				explained := len(step.Changes) > 0
+				if difference.Rule == "shape" {
+					explained = !slices.Equal(described(from.Document, from.Operation, difference.Path), described(to.Document, to.Operation, difference.Path))
+				}
+				if !explained {
+					step.Unexplained = append(step.Unexplained, difference)
+				}
+			}
+			steps = append(steps, step)
 		}
 	}
 	return steps
+}
+
+// described is what a document says of a field of an operation's answers, where
+// the field is the path of a shape: for every answer that has it, and for each
+// step of the path, its type and whether it may be null or left out. Nothing if
+// the document does not have the field.
+func described(doc *document.Document, operation *document.Operation, path string) []string {
+	var all []string
+	for _, status := range operation.Statuses() {
+		response, _ := operation.Response(status)
+		if status >= http.StatusMultipleChoices || response.Schema == nil {
+			continue
+		}
+		// A stream of objects has the schema of one of them.
+		for _, inside := range []string{path, strings.TrimPrefix(strings.TrimPrefix(path, "[]"), ".")} {
+			if said, ok := describedIn(doc, response.Schema, inside); ok {
+				all = append(all, said)
+				break
+			}
+		}
+	}
+	return all
+}
+
+func describedIn(doc *document.Document, schema *document.Schema, path string) (string, bool) {
+	said := ""
+	for step := range strings.SplitSeq(strings.ReplaceAll(path, "[]", ".[]"), ".") {
+		resolved, nullable, omitEmpty := doc.ResolveMarked(schema)
+		said += fmt.Sprintf("/%s,%t,%t", resolved.Type, nullable, omitEmpty)
+		switch {
+		case step == "":
+			continue
+		case step == "[]":
+			schema = resolved.Items
+		case resolved.Properties[step] != nil:
+			schema = resolved.Properties[step]
+		default:
+			schema = resolved.AdditionalProperties
+		}
+		if schema == nil {
+			return "", false
+		}
+	}
+	resolved, nullable, omitEmpty := doc.ResolveMarked(schema)
+	return said + fmt.Sprintf("/%s,%t,%t", resolved.Type, nullable, omitEmpty), true
 }

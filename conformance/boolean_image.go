@@ -87,6 +87,7 @@ func observeBuildPulls(r *Run) func(string) any {
 		if _, err := r.registry.Add("busybox", "latest", newer); err != nil {
 			r.broken("%v", err)
 		}
+		r.removeImage(old) // which keeps its digest when its name moves
 		name := r.values["image"]
 		r.built("FROM "+name+"\nENV A=b\n", url.Values{"pull": {word}})
 		id, _ := at(r.inspectImage(name), "Id").(string)

@@ -50,6 +50,7 @@ func Cases(documents []*document.Document) []*Case {
 			}
 			cases = append(cases, ownCases(doc, operation)...)
 			cases = append(cases, leaveCases(doc, operation)...)
+			cases = append(cases, slowCases(doc, operation)...)
 			cases = append(cases, generatedCases(doc, operation)...)
 			cases = append(cases, fieldCases(doc, operation)...)
 			cases = append(cases, parameterCases(doc, operation)...)

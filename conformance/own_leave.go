@@ -67,6 +67,26 @@ func leaving(doc *document.Document, operation *document.Operation) func(*Run) f
 				return r.request(http.MethodPost, "/exec/"+id+"/start", nil, map[string]any{"Detach": false, "Tty": false})
 			}
 		}
+	case "ContainerCopy":
+		return same(func(r *Run) wire.Request {
+			r.containerTicking()
+			return r.request(http.MethodPost, r.containerPath("/copy"), nil, map[string]any{"Resource": "/"})
+		})
+	case "PutContainerArchive":
+		return same(func(r *Run) wire.Request {
+			r.containerTicking()
+			return r.upload(http.MethodPut, r.containerPath("/archive"), query("path", "/root"), r.bigArchive())
+		})
+	case "ImageLoad":
+		return same(func(r *Run) wire.Request {
+			r.imageArchive()
+			return r.upload(http.MethodPost, "/images/load", nil, r.body)
+		})
+	case "ImageGetAll":
+		return same(func(r *Run) wire.Request {
+			r.imageLoaded()
+			return r.request(http.MethodGet, "/images/get", url.Values{"names": {r.baseImage(), r.values["image"]}}, nil)
+		})
 	case "ImageGet":
 		return same(func(r *Run) wire.Request { return r.request(http.MethodGet, "/images/"+r.baseImage()+"/get", nil, nil) })
 	case "ImageBuild":
@@ -145,6 +165,9 @@ func runLeave(r *Run, next func() wire.Request) {
 	for range 50 {
 		after = r.census()
 		if after.NFd <= before.NFd+2 && after.NGoroutines <= before.NGoroutines+2 {
+			if r.Operation.ID == "ImageLoad" {
+				r.gone("/images/" + r.values["image"] + "/json") // half an archive is no image
+			}
 			return
 		}
 		time.Sleep(200 * time.Millisecond)
@@ -159,9 +182,31 @@ func (r *Run) containerTicking() {
 	r.start(r.create(map[string]any{"Cmd": shell("while :; do echo tick; sleep 0.1; done")}))
 }
 
+// upload is a request with an archive as its body.
+func (r *Run) upload(method, path string, query url.Values, archive []byte) wire.Request {
+	return wire.Request{Method: method, Target: r.target(path, query), Body: archive, Header: http.Header{"Content-Type": {"application/x-tar"}}}
+}
+
+// bigArchive does not fit into the buffers of a connection.
+func (r *Run) bigArchive() []byte {
+	archive, err := image.Tar(image.File{Name: "counted", Content: counted()})
+	if err != nil {
+		r.broken("%v", err)
+	}
+	return archive
+}
+
 // comeAndGo connects, waits for the head of the answer, and hangs up. An answer
-// that has no head yet is left after a moment.
+// that has no head yet is left after a moment, an upload in its middle.
 func (r *Run) comeAndGo(req wire.Request) {
+	if r.Operation.ID == "ImageLoad" || r.Operation.ID == "PutContainerArchive" {
+		exchange, err := wire.Abandon(r.ctx, r.suite.Endpoint, req, r.suite.Timeout)
+		r.exchanges = append(r.exchanges, Recorded{string(request), exchange})
+		if err != nil {
+			r.fatal("transport", "%v", err)
+		}
+		return
+	}
 	timeout := r.suite.Timeout
 	if r.Operation.ID == "ContainerWait" {
 		timeout = 200 * time.Millisecond

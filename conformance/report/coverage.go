@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/seed-50ced230/berth/conformance"
+	"github.com/seed-50ced230/berth/conformance/document"
 )
 
 // Coverage says what of the documents the requests of a run touched, counted
@@ -26,6 +27,10 @@ type OperationCoverage struct {
 	Unseen     []string `json:"unseen"`
 	Parameters int      `json:"parameters"`
 	Unsent     []string `json:"unsent"`
+	// Fields counts the fields of bodies and answers, Unused names those that no
+	// version's cases sent or saw: "body/HostConfig.Memory".
+	Fields int      `json:"fields"`
+	Unused []string `json:"unused"`
 }
 
 // ChangeCoverage is a documented change with what its cases found.
@@ -53,7 +58,8 @@ type seen struct {
 	parameters map[string]bool // declared names, true once sent
 }
 
-func cover(results []*conformance.Result) []OperationCoverage {
+func cover(documents []*document.Document, results []*conformance.Result) []OperationCoverage {
+	used := fieldsUsed(documents, results)
 	var order []*seen
 	byID := map[string]*seen{}
 	for _, result := range results {
@@ -78,11 +84,46 @@ func cover(results []*conformance.Result) []OperationCoverage {
 				c.Unsent = append(c.Unsent, name)
 			}
 		}
+		for name, once := range used[s.operation] {
+			c.Fields++
+			if !once {
+				c.Unused = append(c.Unused, name)
+			}
+		}
+		slices.Sort(c.Unused)
 		slices.Sort(c.Unseen)
 		slices.Sort(c.Unsent)
 		list = append(list, c)
 	}
 	return list
+}
+
+// fieldsUsed are the fields of each operation at the versions that ran, true if
+// the cases of one of them sent or saw it.
+func fieldsUsed(documents []*document.Document, results []*conformance.Result) map[string]map[string]bool {
+	ran := map[string]bool{}
+	for _, result := range results {
+		ran[result.Document.Version] = true
+	}
+	documents = slices.DeleteFunc(slices.Clone(documents), func(d *document.Document) bool { return !ran[d.Version] })
+	uncovered := map[string]bool{}
+	for _, part := range conformance.Uncovered(documents, results) {
+		uncovered[part] = true
+	}
+	fields := map[string]map[string]bool{}
+	for _, doc := range documents {
+		for _, part := range conformance.Parts(doc) {
+			words := strings.SplitN(part, "/", 3) // version, operation, kind and name
+			if kind, _, _ := strings.Cut(words[2], "/"); kind != "body" && kind != "answer" {
+				continue
+			}
+			if fields[words[1]] == nil {
+				fields[words[1]] = map[string]bool{}
+			}
+			fields[words[1]][words[2]] = fields[words[1]][words[2]] || !uncovered[part]
+		}
+	}
+	return fields
 }
 
 func (s *seen) add(result *conformance.Result) {

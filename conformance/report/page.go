@@ -77,7 +77,7 @@ func (r *Report) beside() beside {
 func (r *Report) page() ([]byte, error) {
 	view := view{Report: r, Verdicts: conformance.Verdicts(), Total: map[conformance.Verdict]int{}, Beside: r.beside()}
 	for _, step := range r.Axis {
-		if len(step.Changes) == 0 {
+		if len(step.Unexplained) > 0 {
 			view.Unexplained = append(view.Unexplained, step)
 		} else {
 			view.Documented = append(view.Documented, step)

@@ -105,7 +105,7 @@ func New(f Facts) *Report {
 	r := &Report{
 		Host: f.Host.Host, Reference: f.Reference, Started: f.Started.UTC(), Seconds: time.Since(f.Started).Seconds(),
 		Known: len(f.All), Chosen: len(f.Results), Totals: map[string]map[conformance.Verdict]int{},
-		Coverage: Coverage{Operations: cover(f.Results), Changes: coverChanges(f.Results, sentences(f.Changes))},
+		Coverage: Coverage{Operations: cover(f.Documents, f.Results), Changes: coverChanges(f.Results, sentences(f.Changes))},
 		Axis:     conformance.Axis(f.Results, changesOf(f.Changes)),
 	}
 	ran := map[string]bool{}
@@ -122,9 +122,9 @@ func New(f Facts) *Report {
 	if f.Reds != nil {
 		differences = append(differences, conformance.ReviewedDeviations().Stale(f.Results)...)
 		for _, step := range r.Axis {
-			if len(step.Changes) == 0 {
+			for _, finding := range step.Unexplained {
 				differences = append(differences, conformance.Disagreement{
-					Case: step.Requirement, Text: fmt.Sprintf("its answers differ between %s and %s, which no documented change explains", step.From, step.To),
+					Case: step.Requirement, Text: fmt.Sprintf("its answers differ between %s and %s (%s), which no documented change explains", step.From, step.To, finding),
 				})
 			}
 		}

@@ -87,16 +87,26 @@ func TestCoverageCountsWhatWasAsked(t *testing.T) {
 	exchange := func(phase, method, target string, status int) conformance.Recorded {
 		return conformance.Recorded{Phase: phase, Exchange: &wire.Exchange{Method: method, Target: target, Status: status}}
 	}
-	covered := cover([]*conformance.Result{{
-		Case: &conformance.Case{Operation: operation},
+	schema := &document.Schema{Type: "object", Properties: map[string]*document.Schema{"Sent": {Type: "string"}, "Unsent": {Type: "string"}}}
+	operation.Parameters = append(operation.Parameters, document.Parameter{In: "body", Name: "body", Schema: schema})
+	doc := &document.Document{Version: "1.23", Operations: []*document.Operation{operation}}
+	sent := exchange("request", "POST", "/v1.23/images/a/tag", 201)
+	sent.Exchange = wire.NewExchange("POST", "/v1.23/images/a/tag", nil, []byte(`{"Sent":"x"}`))
+	sent.Exchange.Status = 201
+	covered := cover([]*document.Document{doc, {Version: "1.22"}}, []*conformance.Result{{
+		Case: &conformance.Case{Operation: operation, Document: doc},
 		Exchanges: []conformance.Recorded{
 			exchange("setup", "POST", "/v1.23/images/a/tag?force=1", 404),
 			exchange("request", "POST", "/v1.23/images/a/b/tag?repo=x", 201),
 			exchange("request", "GET", "/v1.23/images/a/json?force=1", 404),
+			sent,
 		},
 	}})
 	if got := covered[0]; got.Statuses != 2 || len(got.Unseen) != 1 || got.Unseen[0] != "404" || len(got.Unsent) != 1 || got.Unsent[0] != "force" {
 		t.Errorf("covered %+v", got)
+	}
+	if got := covered[0]; got.Fields != 2 || len(got.Unused) != 1 || got.Unused[0] != "body/Unsent" {
+		t.Errorf("fields %+v", got)
 	}
 }
 

@@ -150,11 +150,30 @@ func Open(ctx context.Context, endpoint Endpoint, request Request, timeout time.
 	return stream, exchange, nil
 }
 
+// Abandon sends the first half of a request, its body included, and hangs up.
+func Abandon(ctx context.Context, endpoint Endpoint, request Request, timeout time.Duration) (*Exchange, error) {
+	exchange := &Exchange{Method: request.Method, Target: request.Target, Started: time.Now(), header: request.Header}
+	conn, err := endpoint.Dial(ctx)
+	if err != nil {
+		return exchange, fmt.Errorf("connect to %s: %w", endpoint.Host, err)
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(timeout)); err != nil {
+		return exchange, err
+	}
+	raw := encode(request)
+	if _, err := conn.Write(raw[:len(raw)-len(request.Body)/2]); err != nil {
+		return exchange, fmt.Errorf("send half of the request: %w", err)
+	}
+	exchange.note("client hung up in the middle of its body")
+	return exchange, nil
+}
+
 func send(conn *recordedConn, request Request, timeout time.Duration) (*Stream, error) {
 	if err := conn.SetDeadline(time.Now().Add(timeout)); err != nil {
 		return nil, err
 	}
-	conn.exchange.header, conn.exchange.body = request.Header, request.Body
+	conn.exchange.header, conn.exchange.body = request.Header, beginning(request.Body)
 	// A server may answer before it has read the body; the answer counts then.
 	written := make(chan error, 1)
 	go func() {

@@ -51,7 +51,18 @@ func NewExchange(method, target string, header http.Header, body []byte) *Exchan
 // for every request. It must not be changed.
 func (e *Exchange) RequestHeader() http.Header { return e.header }
 
-// RequestBody is the request's body. It must not be changed.
+// beginning is a body, or its first bytes if it is an archive: a run would keep
+// hundreds of them.
+func beginning(body []byte) []byte {
+	const most = 64 << 10
+	if len(body) <= most {
+		return body
+	}
+	return append([]byte(nil), body[:most]...)
+}
+
+// RequestBody is the request's body, or its beginning if it is long. It must not
+// be changed.
 func (e *Exchange) RequestBody() []byte { return e.body }
 
 // Pieces returns what was sent and received so far.
