@@ -156,6 +156,9 @@ func noteSeen(result *Result, note func(kind, name string)) {
 			continue
 		}
 		note("status", fmt.Sprint(exchange.Status))
+		if exchange.Status >= http.StatusBadRequest {
+			continue // what was refused shows nothing of what it asked for
+		}
 		_, rawQuery, _ := strings.Cut(exchange.Target, "?")
 		query, _ := url.ParseQuery(rawQuery)
 		for name := range query {

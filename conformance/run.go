@@ -39,6 +39,8 @@ type Run struct {
 	registry *registry.Registry
 	// body is what a fixture made for a request with a made-up body.
 	body []byte
+	// warnings are those of the last request that set a field.
+	warnings []any
 	// undo are the removals of what the case made, run backwards.
 	undo      []func()
 	adapted   []string

@@ -32,6 +32,63 @@ func streaming(expression string, answer func(*Answer)) Change {
 	return change
 }
 
+// lateHead sends the head of a stream with its first byte.
+func lateHead(expression string) Change {
+	return Change{Matches: matching(expression), Streams: true, LateHead: true}
+}
+
+// deafToEnd does not tell the daemon that the client ended its half.
+func deafToEnd(expression string) Change {
+	return Change{Matches: matching(expression), Streams: true, DeafToEnd: true}
+}
+
+// reordered has each second frame come before the one that was first.
+func reordered() func(*Answer) {
+	return func(a *Answer) {
+		var held []byte
+		a.Wrap = func(from io.Reader) io.Reader {
+			reader, writer := io.Pipe()
+			go func() {
+				for {
+					frame, err := wire.ReadFrame(from)
+					if err != nil {
+						_, _ = writer.Write(held)
+						writer.CloseWithError(err)
+						return
+					}
+					if held == nil {
+						held = encode(frame)
+						continue
+					}
+					if _, err := writer.Write(append(encode(frame), held...)); err != nil {
+						return
+					}
+					held = nil
+				}
+			}()
+			return reader
+		}
+	}
+}
+
+// atTheEnd holds a stream back until it ends.
+func atTheEnd() func(*Answer) {
+	return func(a *Answer) {
+		a.Wrap = func(from io.Reader) io.Reader {
+			reader, writer := io.Pipe()
+			go func() {
+				whole, err := io.ReadAll(from)
+				_, _ = writer.Write(whole)
+				if err == nil {
+					err = io.EOF
+				}
+				writer.CloseWithError(err)
+			}()
+			return reader
+		}
+	}
+}
+
 // swallow answers in place of the daemon, which does nothing then.
 func swallow(expression string, status int, body string) Change {
 	return Change{Matches: matching(expression), Instead: func() Answer {

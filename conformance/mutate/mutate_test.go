@@ -11,13 +11,17 @@ import (
 
 // A mutation of a case that does not exist would prove nothing for ever.
 func TestMutationsNameCases(t *testing.T) {
-	raw, _ := spec.Document("1.23")
-	doc, err := document.Parse(raw)
-	if err != nil {
-		t.Fatal(err)
+	var documents []*document.Document
+	for _, version := range spec.Versions() {
+		raw, _ := spec.Document(version)
+		doc, err := document.Parse(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		documents = append(documents, doc)
 	}
 	cases, tags := map[string]*conformance.Case{}, map[string]int{}
-	for _, c := range conformance.Cases([]*document.Document{doc}) {
+	for _, c := range conformance.Cases(documents) {
 		cases[c.Operation.ID+"/"+c.Name] = c
 	}
 	for _, mutation := range Mutations() {
@@ -27,6 +31,9 @@ func TestMutationsNameCases(t *testing.T) {
 			continue
 		}
 		tags[c.Operation.Tag()]++
+		if mutation.Rule() == "" {
+			t.Errorf("nothing says what %s has to notice of %q", mutation.Case, mutation.Name)
+		}
 	}
 	for _, tag := range []string{"Containers", "Images", "Misc", "Volumes", "Networks"} {
 		if tags[tag] == 0 {

@@ -12,7 +12,7 @@ import (
 func Mutations() []Mutation {
 	var all []Mutation
 	for _, group := range [][]Mutation{
-		containerAnswers(), containerEffects(), containerStreams(), images(), misc(), volumesAndNetworks(), refusals(),
+		containerAnswers(), containerEffects(), containerStreams(), timing(), words(), images(), misc(), volumesAndNetworks(), refusals(),
 	} {
 		all = append(all, group...)
 	}
@@ -135,6 +135,47 @@ func containerStreams() []Mutation {
 		{"events lack their nanoseconds", "SystemEvents/live", streaming(`/events`, bytesOf(func(piece []byte) []byte {
 			return bytes.ReplaceAll(piece, []byte(`"timeNano"`), []byte(`"timeMano"`))
 		}))},
+	}
+}
+
+// timing is what comes late, in another order or not to its end.
+func timing() []Mutation {
+	const (
+		logs   = `^GET /v[^/]+/containers/[^/]+/logs\?follow=1&stdout=1$`
+		attach = `^POST /v[^/]+/containers/[^/]+/attach`
+		exec   = `/exec/[^/]+/start`
+	)
+	return []Mutation{
+		{"frames change places", "ContainerLogs/plain", streaming(`^GET /v[^/]+/containers/[^/]+/logs\?stderr=1&stdout=1$`, reordered())},
+		{"the head of the log comes with its first byte", "ContainerLogs/silent", lateHead(logs)},
+		{"the head of attach comes with the first byte", "ContainerAttach/silent", lateHead(attach)},
+		{"the head of attach comes with the first byte", "ContainerAttach/silent-plain", lateHead(attach)},
+		{"the head of exec comes with the first byte", "ExecStart/silent", lateHead(exec)},
+		{"output comes when the container ends", "ContainerAttach/upgrade", streaming(attach, atTheEnd())},
+		{"the end of standard input gets lost", "ContainerAttach/upgrade", deafToEnd(attach)},
+		{"events come when the stream ends", "SystemEvents/live", streaming(`/events`, atTheEnd())},
+		{"a slow reader loses the end of the log", "ContainerLogs/slow-reader", streaming(logs, cutAfter(1<<20))},
+		{"a slow reader gets frames in another order", "ContainerAttach/slow-reader", streaming(attach, reordered())},
+	}
+}
+
+// words is what a parameter must make of what it is given.
+func words() []Mutation {
+	ignored := func(a *Answer) {
+		if a.Status >= http.StatusBadRequest {
+			*a = Answer{Status: http.StatusOK, Header: http.Header{"Api-Version": {"1.23"}, "Content-Type": {"application/json"}}, Body: []byte("[]\n")}
+		}
+	}
+	return []Mutation{
+		{"no word of size shows sizes", "ContainerInspect/boolean-size", on(`/json\?size=`, drop("SizeRw"))},
+		{"a word that is none counts as 0", "ContainerInspect/boolean-size", on(`/json\?size=certainly`, drop("SizeRw"))},
+		{"all outputs in spite of stdout=0", "ContainerLogs/boolean-stdout", streaming(`/logs\?`, bytesOf(func(piece []byte) []byte {
+			return bytes.ReplaceAll(piece, []byte("on stderr"), []byte("on stdout"))
+		}))},
+		{"a wrong filter is ignored", "ContainerList/malformed-filters", on(`/containers/json\?`, ignored)},
+		{"a moment that is none is ignored", "SystemEvents/bad-since", on(`/events\?`, ignored)},
+		{"an unknown property is refused", "VolumeCreate/unknown-property", on(`/volumes/create$`, status(http.StatusBadRequest))},
+		{"a parameter is read before its version", "ImageBuild/before-v1.19-06", on(`/build\?.*cpuperiod`, status(http.StatusBadRequest))},
 	}
 }
 

@@ -30,13 +30,17 @@ type Answer struct {
 type Change struct {
 	// Matches chooses requests by method and target with the version prefix.
 	Matches func(method, target string) bool
-	// Answer changes an answer. nil if Instead is set.
+	// Answer changes an answer. nil leaves it alone.
 	Answer func(*Answer)
 	// Instead is answered without asking the daemon. nil if Answer is set.
 	Instead func() Answer
 	// Streams says that the answer is not to be collected: Answer sees the head
 	// and may set Wrap.
 	Streams bool
+	// LateHead holds the head of a stream back until its first byte.
+	LateHead bool
+	// DeafToEnd keeps from the daemon that the client ended its half.
+	DeafToEnd bool
 }
 
 // Proxy stands between a suite and a daemon.
@@ -112,6 +116,9 @@ func (p *Proxy) serve(client net.Conn) {
 	go func() {
 		// What a client says on a hijacked connection, and that it stopped.
 		_, _ = io.Copy(daemon, fromClient)
+		if change != nil && change.DeafToEnd {
+			return
+		}
 		if half, ok := daemon.(interface{ CloseWrite() error }); ok {
 			_ = half.CloseWrite()
 		}
@@ -135,7 +142,7 @@ func forward(client io.Writer, method string, response *http.Response, fromDaemo
 		change.Answer(&answer)
 		return writeWhole(client, method, answer)
 	}
-	if change != nil {
+	if change != nil && change.Answer != nil {
 		change.Answer(&answer)
 	}
 	var source io.Reader = response.Body
@@ -144,6 +151,11 @@ func forward(client io.Writer, method string, response *http.Response, fromDaemo
 	}
 	if answer.Wrap != nil {
 		source = answer.Wrap(source)
+	}
+	if change != nil && change.LateHead {
+		held := bufio.NewReader(source)
+		_, _ = held.Peek(1) // a stream that ends has no first byte to wait for
+		source = held
 	}
 	switch {
 	case len(response.TransferEncoding) > 0:

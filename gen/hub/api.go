@@ -73,7 +73,7 @@ type API interface {
 	// ContainerUpdate serves POST /containers/{name}/update: Update a container.
 	ContainerUpdate(ctx context.Context, p *ContainerUpdateParams) (m *models.ContainerUpdateResponse, err error)
 	// ContainerWait serves POST /containers/{name}/wait: Wait for a container.
-	ContainerWait(ctx context.Context, p *ContainerWaitParams) (m *models.ContainerWaitResponse, err error)
+	ContainerWait(ctx context.Context, p *ContainerWaitParams, out stream.Output) error
 	// ExecInspect serves GET /exec/{id}/json: Show an exec instance.
 	ExecInspect(ctx context.Context, p *ExecInspectParams) (m *models.ExecInspect, err error)
 	// ExecResize serves POST /exec/{id}/resize: Set the size of a command's terminal.
@@ -272,8 +272,8 @@ func (Unimplemented) ContainerUpdate(ctx context.Context, p *ContainerUpdatePara
 }
 
 // ContainerWait is not implemented.
-func (Unimplemented) ContainerWait(ctx context.Context, p *ContainerWaitParams) (m *models.ContainerWaitResponse, err error) {
-	return m, missing("ContainerWait")
+func (Unimplemented) ContainerWait(ctx context.Context, p *ContainerWaitParams, out stream.Output) error {
+	return missing("ContainerWait")
 }
 
 // ExecInspect is not implemented.

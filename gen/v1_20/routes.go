@@ -36,7 +36,7 @@ func Routes(engine api.API) []bind.Route {
 		{Operation: "ContainerStop", Method: "POST", Path: "/containers/{name}/stop", Mode: bind.ModeJSON, Handle: hub.ContainerStop(engine)},
 		{Operation: "ContainerTop", Method: "GET", Path: "/containers/{name}/top", Mode: bind.ModeJSON, Handle: hub.ContainerTop(engine)},
 		{Operation: "ContainerUnpause", Method: "POST", Path: "/containers/{name}/unpause", Mode: bind.ModeJSON, Handle: hub.ContainerUnpause(engine)},
-		{Operation: "ContainerWait", Method: "POST", Path: "/containers/{name}/wait", Mode: bind.ModeJSON, Handle: hub.ContainerWait(engine)},
+		{Operation: "ContainerWait", Method: "POST", Path: "/containers/{name}/wait", Mode: bind.ModeStream, Handle: hub.ContainerWait(engine)},
 		{Operation: "ExecInspect", Method: "GET", Path: "/exec/{id}/json", Mode: bind.ModeJSON, Handle: execInspect(engine)},
 		{Operation: "ExecResize", Method: "POST", Path: "/exec/{id}/resize", Mode: bind.ModeJSON, Handle: hub.ExecResize(engine)},
 		{Operation: "ExecStart", Method: "POST", Path: "/exec/{id}/start", Mode: bind.ModeRaw, Handle: hub.ExecStart(engine)},

@@ -29,7 +29,7 @@ type engine struct {
 	start   func(context.Context, *hub.ContainerStartParams) error
 	stop    func(context.Context, *hub.ContainerStopParams) error
 	kill    func(context.Context, *hub.ContainerKillParams) error
-	wait    func(context.Context, *hub.ContainerWaitParams) (*models.ContainerWaitResponse, error)
+	wait    func(context.Context, *hub.ContainerWaitParams, stream.Output) error
 	logs    func(context.Context, *hub.ContainerLogsParams, stream.Output) error
 	stats   func(context.Context, *hub.ContainerStatsParams, stream.Output) error
 	attach  func(context.Context, *hub.ContainerAttachParams, http.ResponseWriter, *http.Request) error
@@ -79,8 +79,8 @@ func (e *engine) ContainerKill(ctx context.Context, p *hub.ContainerKillParams) 
 	return e.kill(ctx, p)
 }
 
-func (e *engine) ContainerWait(ctx context.Context, p *hub.ContainerWaitParams) (*models.ContainerWaitResponse, error) {
-	return e.wait(ctx, p)
+func (e *engine) ContainerWait(ctx context.Context, p *hub.ContainerWaitParams, out stream.Output) error {
+	return e.wait(ctx, p, out)
 }
 
 func (e *engine) ContainerLogs(ctx context.Context, p *hub.ContainerLogsParams, out stream.Output) error {

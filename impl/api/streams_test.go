@@ -278,11 +278,11 @@ func TestLogsUpgrade(t *testing.T) {
 func TestClientGoesAway(t *testing.T) {
 	cancelled, running := make(chan error, 1), make(chan struct{})
 	d := serve(t, &engine{
-		wait: func(ctx context.Context, _ *hub.ContainerWaitParams) (*models.ContainerWaitResponse, error) {
+		wait: func(ctx context.Context, _ *hub.ContainerWaitParams, _ stream.Output) error {
 			close(running)
 			<-ctx.Done()
 			cancelled <- ctx.Err()
-			return nil, ctx.Err()
+			return ctx.Err()
 		},
 	}, api.Options{})
 	conn, _ := d.raw(t, "POST /containers/x/wait HTTP/1.1\r\nHost: d\r\n\r\n")
@@ -361,10 +361,10 @@ func TestDrain(t *testing.T) {
 			time.Sleep(100 * time.Millisecond) // shorter than the grace of serve
 			return []models.ContainerSummary{}, nil
 		},
-		wait: func(ctx context.Context, _ *hub.ContainerWaitParams) (*models.ContainerWaitResponse, error) {
+		wait: func(ctx context.Context, _ *hub.ContainerWaitParams, _ stream.Output) error {
 			close(blocked)
 			<-ctx.Done()
-			return nil, ctx.Err()
+			return ctx.Err()
 		},
 	}, api.Options{})
 	_, events := d.raw(t, "GET /events HTTP/1.1\r\nHost: d\r\n\r\n")

@@ -13,6 +13,7 @@ import (
 	"github.com/seed-50ced230/berth/gen/hub/models"
 	"github.com/seed-50ced230/berth/impl/container"
 	"github.com/seed-50ced230/berth/impl/fault"
+	"github.com/seed-50ced230/berth/impl/stream"
 )
 
 // defaultStopTimeout is how long a container may take for its stop signal
@@ -252,17 +253,21 @@ func (e *Engine) resume(ctx context.Context, c *container.Container) error {
 }
 
 // ContainerWait serves POST /containers/(id or name)/wait: the exit code of the
-// present run, or at once that of the last one.
-func (e *Engine) ContainerWait(ctx context.Context, p *hub.ContainerWaitParams) (*models.ContainerWaitResponse, error) {
+// present run, or at once that of the last one. The head of the answer goes out
+// before the container ends, so that a client knows that it is waited for.
+func (e *Engine) ContainerWait(ctx context.Context, p *hub.ContainerWaitParams, out stream.Output) error {
 	c, err := e.containers.Get(p.Name)
 	if err != nil {
-		return nil, err
+		return err
+	}
+	if err := out.Begin(); err != nil {
+		return err
 	}
 	r, err := c.Await(ctx, func(r *container.Record) bool { return !r.State.Active() })
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return &models.ContainerWaitResponse{StatusCode: int64(r.State.ExitCode)}, nil
+	return out.Encode(&models.ContainerWaitResponse{StatusCode: int64(r.State.ExitCode)})
 }
 
 // ContainerResize serves POST /containers/(id or name)/resize.

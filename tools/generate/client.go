@@ -99,7 +99,7 @@ func forClient(doc *yaml.Node) (operations []string, err error) {
 			case response.Key >= "400":
 				document.Set(response.Value, "schema", document.Clone(text))
 			case response.Key >= "300":
-			case mode == "stream":
+			case mode == "stream" && document.Text(op.Node, "x-berth-stream") != "": // otherwise the answer is one document
 				document.Set(response.Value, "schema", document.Clone(bytes))
 			}
 		}

@@ -255,7 +255,7 @@ func ContainerWait(engine api.API) bind.Handler {
 		q.Form()
 		p.Name = q.Path()
 	}
-	return bind.JSON(200, parse, engine.ContainerWait)
+	return bind.Stream(bind.Kind{ContentType: "application/json", Status: 200}, parse, engine.ContainerWait)
 }
 
 // PutContainerArchive binds PUT /containers/{name}/archive.
