@@ -99,6 +99,11 @@ soak: setup-test build ## kill the daemon 200 times under load and lose nothing 
 test-endurance: setup-test build ## only the tests that were written to break a running daemon
 	$(GO) test -count=1 -timeout 20m ./endurance $(TESTFLAGS)
 
+.PHONY: test-cgroup2
+test-cgroup2: setup-build build ## control groups v2 on a Debian kernel in qemu, both drivers (minutes; not part of test)
+	@tools/setup vm
+	@tools/test-cgroup2
+
 .PHONY: conformance
 conformance: build ## replay every documented example against a fresh berthd
 	@mkdir -p reports
@@ -176,3 +181,4 @@ help: ## show this
 	@echo
 	@echo 'Variables: GO, VERSION, PREFIX, DESTDIR, RUN_DIR (run), TESTFLAGS (test-clients, test-builds), BENCHFLAGS (bench), CONFORMANCEFLAGS, DOCUMENT (clients).'
 	@echo '  CRASH_ROUNDS, CRASH_SEED (crash), FUZZTIME (fuzz).'
+	@echo 'BOOTS, RUN, PATIENCE, CACHE, MIRROR (test-cgroup2, see tools/test-cgroup2).'

@@ -150,9 +150,10 @@ func (e *Engine) checkHostConfig(c *models.ContainerConfig, h *models.HostConfig
 	if len(h.LxcConf) > 0 {
 		warnings = append(warnings, "LxcConf is ignored: there is no lxc execution driver.")
 	}
-	if h.KernelMemory > 0 {
-		warnings = append(warnings, "Your kernel does not support kernel memory limit. Limitation discarded.")
+	if err := e.checkCgroupParent(h.CgroupParent); err != nil {
+		return nil, err
 	}
+	warnings = append(warnings, lacking(h, e.controls())...)
 	return warnings, network.FilesSpec{
 		Hostname: c.Hostname, Domainname: c.Domainname, ExtraHosts: h.ExtraHosts,
 		DNS: h.DNS, DNSSearch: h.DNSSearch, DNSOptions: h.DNSOptions,

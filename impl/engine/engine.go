@@ -27,6 +27,7 @@ import (
 	"github.com/seed-50ced230/berth/gen/hub"
 	"github.com/seed-50ced230/berth/impl/container"
 	"github.com/seed-50ced230/berth/impl/events"
+	"github.com/seed-50ced230/berth/impl/host"
 	"github.com/seed-50ced230/berth/impl/image"
 	"github.com/seed-50ced230/berth/impl/image/registry"
 	"github.com/seed-50ced230/berth/impl/logs"
@@ -97,6 +98,9 @@ type Engine struct {
 	shown      atomic.Pointer[Shown] // never nil
 	containers *container.Registry
 	profiles   defaults.Profiles
+	// kernel and hierarchies are the host's, as they were at the start.
+	kernel      host.Kernel
+	hierarchies host.Hierarchies
 
 	// ctx ends when the engine closes; work in the background belongs to it.
 	ctx    context.Context
@@ -128,6 +132,15 @@ func New(ctx context.Context, s Settings, p Parts) (*Engine, error) {
 		p.Logger.Error("the engine has another id after its next start", "error", err)
 	}
 	e.id = id
+	if e.kernel, err = host.ReadKernel(); err != nil {
+		return nil, err
+	}
+	if e.hierarchies, err = host.FindHierarchies(); err != nil {
+		return nil, fmt.Errorf("find the control groups: %w", err)
+	}
+	if err := e.checkCgroupParent(s.CgroupParent); err != nil {
+		return nil, fmt.Errorf("cgroup-parent: %w", err)
+	}
 	if err := os.MkdirAll(filepath.Join(s.DataRoot, "containers"), 0o700); err != nil {
 		return nil, fmt.Errorf("make the containers' directory: %w", err)
 	}

@@ -312,8 +312,11 @@ func (e *Engine) cgroup(spec *specs.Spec, r *container.Record) {
 		}
 		spec.Linux.CgroupsPath = path.Join("/", parent, r.ID)
 	}
-	limits(spec.Linux.Resources, r.HostConfig)
-	if n := r.HostConfig.PidsLimit; n > 0 {
-		spec.Linux.Resources.Pids = &specs.LinuxPids{Limit: &n}
+	can := e.controls()
+	limits(spec.Linux.Resources, r.HostConfig, can)
+	if can.Unified {
+		// Its /sys/fs/cgroup is the container's own part of the hierarchy, and not
+		// the host's with all that runs there.
+		spec.Linux.Namespaces = append(spec.Linux.Namespaces, specs.LinuxNamespace{Type: specs.CgroupNamespace})
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	goruntime "runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -113,7 +114,7 @@ func cpuStats(raw *runtime.Stats) (models.StatsCPU, error) {
 	return models.StatsCPU{
 		CPUUsage: models.StatsCPUUsage{
 			TotalUsage:        c.CpuUsage.TotalUsage,
-			PercpuUsage:       append([]uint64{}, c.CpuUsage.PercpuUsage...),
+			PercpuUsage:       perCPU(c.CpuUsage),
 			UsageInKernelmode: c.CpuUsage.UsageInKernelmode,
 			UsageInUsermode:   c.CpuUsage.UsageInUsermode,
 		},
@@ -124,6 +125,22 @@ func cpuStats(raw *runtime.Stats) (models.StatsCPU, error) {
 			ThrottledTime:    c.ThrottlingData.ThrottledTime,
 		},
 	}, nil
+}
+
+// perCPU is the time of each processor. The unified hierarchy counts their sum
+// only (cgroup-v2.rst, cpu.stat); it is spread evenly then, because clients of
+// these versions compute percentages with the number of items.
+func perCPU(u cgroups.CpuUsage) []uint64 {
+	if len(u.PercpuUsage) > 0 || u.TotalUsage == 0 {
+		return append([]uint64{}, u.PercpuUsage...)
+	}
+	n := uint64(goruntime.NumCPU())
+	all := make([]uint64, n)
+	for i := range all {
+		all[i] = u.TotalUsage / n
+	}
+	all[0] += u.TotalUsage % n
+	return all
 }
 
 // userHZ is the unit of /proc/stat: ticks a second (proc(5); 100 on Linux for

@@ -123,11 +123,7 @@ func (e *Engine) describeHost(m *models.Info) error {
 		return err
 	}
 	m.NFd = int64(len(open) - 1) // without the one that reads the directory
-	hierarchies, err := host.FindHierarchies()
-	if err != nil {
-		return err
-	}
-	can := hierarchies.Controls(kernel)
+	can := e.controls()
 	m.MemoryLimit, m.SwapLimit, m.KernelMemory = can.Memory, can.Swap, can.KernelMemory
 	m.OomKillDisable = can.OOMKillDisable
 	m.CPUShares, m.CPUSet = can.CPUShares, can.CPUSet

@@ -81,7 +81,7 @@ func (e *Engine) ContainerUpdate(ctx context.Context, p *hub.ContainerUpdatePara
 	}
 	if task, err := e.runningTask(c); err == nil {
 		res := &specs.LinuxResources{}
-		limits(res, next)
+		limits(res, next, e.controls())
 		if err := task.Update(ctx, res); err != nil {
 			return nil, fault.Invalid("Cannot update container %s: %w", c.ID, err)
 		}

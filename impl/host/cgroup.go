@@ -1,6 +1,7 @@
 package host
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,9 +12,18 @@ import (
 
 // Controls says what the host's control groups can limit.
 type Controls struct {
+	// Unified says that containers are in the unified hierarchy (cgroup v2) only.
+	Unified bool
+
 	Memory, Swap, KernelMemory, OOMKillDisable bool
+	Reservation, Swappiness                    bool
 	CPUShares, CFSPeriod, CFSQuota, CPUSet     bool
 	Pids                                       bool
+	// BlockWeight, BlockWeightDevice and BlockRates are of block devices.
+	BlockWeight, BlockWeightDevice, BlockRates bool
+	// BFQ says that weights are those of the scheduler BFQ (io.bfq.weight), which
+	// the unified hierarchy may have beside io.weight.
+	BFQ bool
 }
 
 // Hierarchies are the mounts of the control groups of a host.
@@ -24,6 +34,8 @@ type Hierarchies struct {
 	V2 string
 	// Own is this process's group in the unified hierarchy ("/system.slice/berthd.service").
 	Own string
+	// Root is where /proc and /sys are, empty for "/".
+	Root string
 }
 
 // FindHierarchies looks the mounts up in /proc/self.
@@ -63,16 +75,18 @@ func FindHierarchies() (Hierarchies, error) {
 // cgroup-v1/ and cgroup-v2.rst). A controller belongs to one hierarchy: the old
 // one if it is mounted there, else the unified one.
 func (h Hierarchies) Controls(k Kernel) Controls {
-	var c Controls
 	unified := h.unified()
+	c := Controls{Unified: h.V2 != "" && len(h.V1) == 0}
 	if dir, ok := h.V1["memory"]; ok {
 		c.Memory = exists(dir, "memory.limit_in_bytes")
 		c.Swap = exists(dir, "memory.memsw.limit_in_bytes")
 		c.OOMKillDisable = exists(dir, "memory.oom_control")
+		c.Reservation = exists(dir, "memory.soft_limit_in_bytes")
+		c.Swappiness = exists(dir, "memory.swappiness")
 		// The file is still there from 5.16 on, but sets no limit.
 		c.KernelMemory = exists(dir, "memory.kmem.limit_in_bytes") && !k.AtLeast(5, 16)
 	} else if slices.Contains(unified, "memory") {
-		c.Memory = true
+		c.Memory, c.Reservation = true, true
 		c.Swap = h.swapV2()
 	}
 	if dir, ok := h.V1["cpu"]; ok {
@@ -81,6 +95,14 @@ func (h Hierarchies) Controls(k Kernel) Controls {
 		c.CFSQuota = exists(dir, "cpu.cfs_quota_us")
 	} else if slices.Contains(unified, "cpu") {
 		c.CPUShares, c.CFSPeriod, c.CFSQuota = true, true, true
+	}
+	if dir, ok := h.V1["blkio"]; ok {
+		c.BFQ = !exists(dir, "blkio.weight") && exists(dir, "blkio.bfq.weight")
+		c.BlockWeight = c.BFQ || exists(dir, "blkio.weight")
+		c.BlockWeightDevice = exists(dir, "blkio.weight_device") || exists(dir, "blkio.bfq.weight_device")
+		c.BlockRates = exists(dir, "blkio.throttle.read_bps_device")
+	} else if slices.Contains(unified, "io") {
+		c.blockV2(h)
 	}
 	_, old := h.V1["cpuset"]
 	c.CPUSet = old || slices.Contains(unified, "cpuset")
@@ -101,15 +123,78 @@ func (h Hierarchies) unified() []string {
 	return strings.Fields(string(data))
 }
 
-// swapV2 looks for the swap limit in this process's own group or, as the root
-// has no limits, in a group below it.
+// swapV2 looks for the swap limit in a group that has limits of memory. As long
+// as there is none, the kernel's own switches tell (Documentation/admin-guide/
+// kernel-parameters.txt, swapaccount).
 func (h Hierarchies) swapV2() bool {
-	if h.Own != "" && h.Own != "/" && exists(filepath.Join(h.V2, h.Own), "memory.swap.max") {
+	if dir, ok := h.groupWith("memory.max"); ok {
+		return exists(dir, "memory.swap.max")
+	}
+	line, err := os.ReadFile(filepath.Join(h.proc(), "cmdline"))
+	return exists(h.proc(), "swaps") && (err != nil || !slices.Contains(strings.Fields(string(line)), "swapaccount=0"))
+}
+
+// blockV2 does the same for the weights: io.weight is the kernel's iocost,
+// whose parameters are in the root, io.bfq.weight comes and goes with a module.
+func (c *Controls) blockV2(h Hierarchies) {
+	if dir, ok := h.groupWith("io.stat"); ok {
+		c.BFQ = exists(dir, "io.bfq.weight")
+		c.BlockWeight = c.BFQ || exists(dir, "io.weight")
+		c.BlockRates = exists(dir, "io.max")
+	} else {
+		c.BFQ = exists(h.sys(), "module/bfq")
+		c.BlockWeight = c.BFQ || exists(h.V2, "io.cost.qos")
+		c.BlockRates = true
+	}
+	c.BlockWeightDevice = c.BlockWeight
+}
+
+// WeighsDevice says whether the weight of a block device, by its number, means
+// anything: with BFQ its scheduler must be that, without it the unified hierarchy's
+// iocost must be on for it (cgroup-v2.rst, io.cost.qos). The kernel refuses the
+// weights of others.
+func (h Hierarchies) WeighsDevice(c Controls, major, minor int64) bool {
+	number := fmt.Sprintf("%d:%d", major, minor)
+	switch {
+	case !c.BlockWeightDevice:
+		return false
+	case c.BFQ:
+		scheduler, err := os.ReadFile(filepath.Join(h.sys(), "dev/block", number, "queue/scheduler"))
+		return err == nil && slices.Contains(strings.Fields(string(scheduler)), "[bfq]")
+	case !c.Unified:
 		return true
 	}
-	below, err := filepath.Glob(filepath.Join(h.V2, "*", "memory.swap.max"))
-	return err == nil && len(below) > 0
+	costs, err := os.ReadFile(filepath.Join(h.V2, "io.cost.qos"))
+	if err != nil {
+		return false
+	}
+	for line := range strings.Lines(string(costs)) {
+		if f := strings.Fields(line); len(f) > 1 && f[0] == number {
+			return slices.Contains(f, "enable=1")
+		}
+	}
+	return false
 }
+
+// groupWith finds a group that is not the hierarchy's root, which has no limits,
+// with a file that a controller gives every group where it is on: the own group
+// or one right below the root. Deeper ones need not be looked at, because a
+// controller is on only where it is on in the parent, too.
+func (h Hierarchies) groupWith(file string) (dir string, found bool) {
+	own := filepath.Join(h.V2, h.Own)
+	if exists(own, "cgroup.type") && exists(own, file) { // the root has no type
+		return own, true
+	}
+	below, err := filepath.Glob(filepath.Join(h.V2, "*", file))
+	if err != nil || len(below) == 0 {
+		return "", false
+	}
+	return filepath.Dir(below[0]), true
+}
+
+// proc and sys are where the kernel tells of itself.
+func (h Hierarchies) proc() string { return filepath.Join("/", h.Root, "proc") }
+func (h Hierarchies) sys() string  { return filepath.Join("/", h.Root, "sys") }
 
 func exists(dir, name string) bool {
 	_, err := os.Stat(filepath.Join(dir, name))

@@ -72,10 +72,22 @@ func merge(r cgroups.Resources, res *specs.LinuxResources) cgroups.Resources {
 	}
 	if b := res.BlockIO; b != nil {
 		set(&r.BlkioWeight, b.Weight)
+		if b.WeightDevice != nil {
+			r.BlkioWeightDevice = nil
+			for _, d := range b.WeightDevice {
+				w, leaf := uint16(0), uint16(0)
+				set(&w, d.Weight)
+				set(&leaf, d.LeafWeight)
+				r.BlkioWeightDevice = append(r.BlkioWeightDevice, cgroups.NewWeightDevice(d.Major, d.Minor, w, leaf))
+			}
+		}
 		throttle(&r.BlkioThrottleReadBpsDevice, b.ThrottleReadBpsDevice)
 		throttle(&r.BlkioThrottleWriteBpsDevice, b.ThrottleWriteBpsDevice)
 		throttle(&r.BlkioThrottleReadIOPSDevice, b.ThrottleReadIOPSDevice)
 		throttle(&r.BlkioThrottleWriteIOPSDevice, b.ThrottleWriteIOPSDevice)
+	}
+	if res.Unified != nil {
+		r.Unified = res.Unified
 	}
 	return r
 }

@@ -127,6 +127,11 @@ func mountOverlayContext(r protocol.Rootfs) error {
 		}
 	}
 	if err := unix.FsconfigCreate(fsfd); err != nil {
+		if errors.Is(err, unix.EINVAL) {
+			// Linux 5.2 to 6.4 take every option and only now say that they do not
+			// know one.
+			return errNoContext
+		}
 		return fmt.Errorf("fsconfig: %w", explain(fsfd, err))
 	}
 	mfd, err := unix.Fsmount(fsfd, unix.FSMOUNT_CLOEXEC, 0)
