@@ -3,8 +3,6 @@ package engine
 import (
 	"fmt"
 	"os"
-	"path/filepath"
-	"strings"
 
 	"github.com/seed-50ced230/berth/gen/hub/models"
 	"github.com/seed-50ced230/berth/impl/fault"
@@ -33,14 +31,14 @@ func checkBlockDevices(h *models.HostConfig) error {
 	return nil
 }
 
-// dropWeights takes out the weights of devices whose scheduler has none: the
-// kernel refuses them (Documentation/block/bfq-iosched.rst). A device that is
-// not there stays and fails the start.
-func dropWeights(h *models.HostConfig) (warnings []string) {
+// dropWeights takes out the weights of devices that have none, because of their
+// scheduler or the kernel: it refuses them (Documentation/block/bfq-iosched.rst).
+// A device that is not there stays and fails the start.
+func dropWeights(h *models.HostConfig, can controls) (warnings []string) {
 	kept := []models.WeightDevice{}
 	for _, d := range h.BlkioWeightDevice {
 		major, minor, ok := deviceNumber(d.Path)
-		if ok && !hasWeights(major, minor) {
+		if ok && !can.weighs(major, minor) {
 			warnings = append(warnings, fmt.Sprintf("Your kernel does not support Block I/O weight_device for %s: its scheduler is not bfq. Weight-device discarded.", d.Path))
 			continue
 		}
@@ -50,18 +48,4 @@ func dropWeights(h *models.HostConfig) (warnings []string) {
 		h.BlkioWeightDevice = kept
 	}
 	return warnings
-}
-
-// hasWeights reads the scheduler of a device, or of the device that a partition
-// is on.
-func hasWeights(major, minor int64) bool {
-	dir, err := filepath.EvalSymlinks(fmt.Sprintf("/sys/dev/block/%d:%d", major, minor))
-	if err != nil {
-		return true // unknown: the kernel decides
-	}
-	data, err := os.ReadFile(filepath.Join(dir, "queue", "scheduler"))
-	if err != nil {
-		data, err = os.ReadFile(filepath.Join(filepath.Dir(dir), "queue", "scheduler"))
-	}
-	return err != nil || strings.Contains(string(data), "[bfq]") || strings.Contains(string(data), "[cfq]")
 }

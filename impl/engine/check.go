@@ -95,7 +95,7 @@ func (e *Engine) checkHostConfig(c *models.ContainerConfig, h *models.HostConfig
 	if err := checkCpuset(h); err != nil {
 		return nil, err
 	}
-	warnings = append(warnings, dropWeights(h)...)
+	warnings = append(warnings, dropWeights(h, e.controls())...)
 	switch h.RestartPolicy.Name {
 	case "", "no", "always", "unless-stopped": // which ignore a number (v1.18 reference, RestartPolicy)
 	case "on-failure":

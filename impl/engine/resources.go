@@ -2,7 +2,6 @@ package engine
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/opencontainers/cgroups"
@@ -29,14 +28,6 @@ type controls struct {
 	weighs func(major, minor int64) bool
 }
 
-// weighsAll says whether all devices that are there have weights.
-func (c controls) weighsAll(devices []models.WeightDevice) bool {
-	return !slices.ContainsFunc(devices, func(d models.WeightDevice) bool {
-		major, minor, ok := deviceNumber(d.Path)
-		return ok && !c.weighs(major, minor)
-	})
-}
-
 // lacking tells which of the wished limits this host's control groups do not
 // have, in Docker Engine's words. The host configuration keeps them; the
 // container runs without.
@@ -57,7 +48,6 @@ func lacking(h *models.HostConfig, can controls) (warnings []string) {
 		{h.CPUQuota > 0, can.CFSQuota, "Your kernel does not support CPU cfs quota. Quota discarded."},
 		{h.CpusetCpus != "" || h.CpusetMems != "", can.CPUSet, "Your kernel does not support cpuset. Cpuset discarded."},
 		{h.BlkioWeight > 0, can.BlockWeight, "Your kernel does not support Block I/O weight. Weight discarded."},
-		{len(h.BlkioWeightDevice) > 0, can.weighsAll(h.BlkioWeightDevice), "Your kernel does not support Block I/O weight_device. Weight-device discarded."},
 		{len(h.BlkioDeviceReadBps) > 0, can.BlockRates, "Your kernel does not support Block read limit in bytes per second. Device read bps discarded."},
 		{len(h.BlkioDeviceWriteBps) > 0, can.BlockRates, "Your kernel does not support Block write limit in bytes per second. Device write bps discarded."},
 		{len(h.BlkioDeviceReadIOps) > 0, can.BlockRates, "Your kernel does not support Block read limit in IO per second. Device read iops discarded."},

@@ -97,9 +97,10 @@ func (h Hierarchies) Controls(k Kernel) Controls {
 		c.CPUShares, c.CFSPeriod, c.CFSQuota = true, true, true
 	}
 	if dir, ok := h.V1["blkio"]; ok {
-		c.BFQ = !exists(dir, "blkio.weight") && exists(dir, "blkio.bfq.weight")
+		// The root has no weight, but counts what BFQ does.
+		c.BFQ = !exists(dir, "blkio.weight") && exists(dir, "blkio.bfq.io_service_bytes")
 		c.BlockWeight = c.BFQ || exists(dir, "blkio.weight")
-		c.BlockWeightDevice = exists(dir, "blkio.weight_device") || exists(dir, "blkio.bfq.weight_device")
+		c.BlockWeightDevice = exists(dir, "blkio.weight_device") || c.BFQ && k.AtLeast(5, 4)
 		c.BlockRates = exists(dir, "blkio.throttle.read_bps_device")
 	} else if slices.Contains(unified, "io") {
 		c.blockV2(h)
@@ -159,8 +160,7 @@ func (h Hierarchies) WeighsDevice(c Controls, major, minor int64) bool {
 	case !c.BlockWeightDevice:
 		return false
 	case c.BFQ:
-		scheduler, err := os.ReadFile(filepath.Join(h.sys(), "dev/block", number, "queue/scheduler"))
-		return err == nil && slices.Contains(strings.Fields(string(scheduler)), "[bfq]")
+		return slices.Contains(strings.Fields(h.scheduler(number)), "[bfq]")
 	case !c.Unified:
 		return true
 	}
@@ -174,6 +174,20 @@ func (h Hierarchies) WeighsDevice(c Controls, major, minor int64) bool {
 		}
 	}
 	return false
+}
+
+// scheduler reads the schedulers of a device, or of the one that a partition is
+// on, the chosen one in brackets (Documentation/block/switching-sched.rst).
+func (h Hierarchies) scheduler(number string) string {
+	dir, err := filepath.EvalSymlinks(filepath.Join(h.sys(), "dev/block", number))
+	if err != nil {
+		return ""
+	}
+	data, err := os.ReadFile(filepath.Join(dir, "queue/scheduler"))
+	if err != nil {
+		data, _ = os.ReadFile(filepath.Join(filepath.Dir(dir), "queue/scheduler"))
+	}
+	return string(data)
 }
 
 // groupWith finds a group that is not the hierarchy's root, which has no limits,

@@ -188,7 +188,7 @@ func TestControlsOfOldHierarchies(t *testing.T) {
 	for _, f := range []string{
 		"memory/memory.limit_in_bytes", "memory/memory.kmem.limit_in_bytes", "memory/memory.oom_control",
 		"memory/memory.soft_limit_in_bytes", "memory/memory.swappiness", "cpu/cpu.shares", "unified/cgroup.controllers",
-		"blkio/blkio.throttle.read_bps_device", "blkio/blkio.bfq.weight",
+		"blkio/blkio.throttle.read_bps_device", "blkio/blkio.bfq.io_service_bytes",
 	} {
 		write(t, filepath.Join(root, f), "")
 	}
@@ -203,7 +203,7 @@ func TestControlsOfOldHierarchies(t *testing.T) {
 	if c := h.Controls(Kernel{Release: "4.19"}); c != want {
 		t.Fatalf("an old kernel: %+v", c)
 	}
-	want.KernelMemory = false
+	want.KernelMemory, want.BlockWeightDevice = false, true
 	if c := h.Controls(Kernel{Release: "6.18"}); c != want {
 		t.Fatalf("a new kernel: %+v", c)
 	}
