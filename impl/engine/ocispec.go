@@ -314,6 +314,11 @@ func (e *Engine) cgroup(spec *specs.Spec, r *container.Record) {
 	}
 	can := e.controls()
 	limits(spec.Linux.Resources, r.HostConfig, can)
+	if e.CgroupDriver == "systemd" && spec.Linux.Resources.Pids == nil && can.Pids {
+		// A scope would have systemd's DefaultTasksMax (systemd-system.conf(5)).
+		unlimited := int64(-1)
+		spec.Linux.Resources.Pids = &specs.LinuxPids{Limit: &unlimited}
+	}
 	if can.Unified {
 		// Its /sys/fs/cgroup is the container's own part of the hierarchy, and not
 		// the host's with all that runs there.
