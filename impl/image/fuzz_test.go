@@ -89,7 +89,12 @@ func (r *served) Manifest(context.Context, string) (ocispec.Descriptor, []byte, 
 	return ocispec.Descriptor{MediaType: r.mediaType, Digest: digest.FromBytes(r.manifest), Size: int64(len(r.manifest))}, r.manifest, nil
 }
 
-func (r *served) Document(context.Context, ocispec.Descriptor) ([]byte, error) { return r.config, nil }
+func (r *served) Document(_ context.Context, d ocispec.Descriptor) ([]byte, error) {
+	if d.Digest != digest.FromBytes(r.config) {
+		return nil, errors.New("no such document")
+	}
+	return r.config, nil
+}
 
 func (r *served) Size(context.Context, digest.Digest) (int64, error) { return int64(len(r.layer)), nil }
 
@@ -101,12 +106,13 @@ func (r *served) Blob(_ context.Context, d ocispec.Descriptor) (io.ReadCloser, e
 }
 
 // FuzzPull: whatever a manifest (of any kind: an index is one, too) and a
-// configuration hold, pulling ends, and what it took can be listed, shown and saved.
+// configuration hold, pulling ends (CONFIG in the manifest stands for the
+// configuration's digest, so that a changed one is found), and what it took can be listed, shown and saved.
 func FuzzPull(f *testing.F) {
 	body := tarOf(f, testimage.File{Name: "f", Body: []byte("f")})
-	diff, config := digest.FromBytes(body), ""
-	config = fmt.Sprintf(`{"architecture":"amd64","os":"linux","config":{"Cmd":["sh"],"Entrypoint":"x","Labels":{"a":"b"}},"rootfs":{"type":"layers","diff_ids":[%q]},"history":[{"created_by":"x"}]}`, diff)
-	f.Add(uint8(0), fmt.Appendf(nil, `{"schemaVersion":2,"config":{"digest":%q,"size":%d},"layers":[{"digest":%q,"size":%d}]}`, digest.FromString(config), len(config), diff, len(body)), []byte(config))
+	diff := digest.FromBytes(body)
+	config := fmt.Sprintf(`{"architecture":"amd64","os":"linux","config":{"Cmd":["sh"],"Entrypoint":"x","Labels":{"a":"b"}},"rootfs":{"type":"layers","diff_ids":[%q]},"history":[{"created_by":"x"}]}`, diff)
+	f.Add(uint8(0), fmt.Appendf(nil, `{"schemaVersion":2,"config":{"digest":"CONFIG","size":%d},"layers":[{"digest":%q,"size":%d}]}`, len(config), diff, len(body)), []byte(config))
 	f.Add(uint8(1), []byte(`{"manifests":[{"digest":"sha256:x","platform":{"os":"linux","architecture":"amd64"}}]}`), []byte(config))
 	f.Add(uint8(2), fmt.Appendf(nil, `{"fsLayers":[{"blobSum":%q}],"history":[{"v1Compatibility":"{\"id\":\"x\",\"created\":\"2016-04-01T12:00:00Z\",\"config\":{\"Cmd\":[\"sh\"]}}"}]}`, diff), []byte("{}"))
 	types := []string{registry.TypeDockerManifest, registry.TypeDockerList, registry.TypeSchema1}
@@ -121,6 +127,7 @@ func FuzzPull(f *testing.F) {
 		}
 		defer s.Close()
 		ctx := context.Background()
+		manifest = bytes.ReplaceAll(manifest, []byte("CONFIG"), []byte(digest.FromBytes(config)))
 		_, err = s.Pull(ctx, &served{name, types[int(kind)%len(types)], manifest, config, body}, "latest", nil)
 		if err != nil {
 			if s.Count() > 0 {

@@ -209,6 +209,14 @@ func (p *pull) manifest(ctx context.Context, desc ocispec.Descriptor, raw []byte
 
 // layers downloads what the store lacks and stacks it.
 func (p *pull) layers(ctx context.Context, descs []ocispec.Descriptor, diffs []digest.Digest) error {
+	for _, d := range descs {
+		if err := d.Digest.Validate(); err != nil {
+			return fault.Invalid("invalid manifest: layer with digest %q: %w", d.Digest, err)
+		}
+		if d.Size < 0 {
+			return fault.Invalid("invalid manifest: layer %s with size %d", d.Digest, d.Size)
+		}
+	}
 	chains := chainIDs(diffs)
 	got := make([]*unpacked, len(descs))
 	first := map[digest.Digest]int{} // equal layers are downloaded once

@@ -51,6 +51,9 @@ func (p *pull) schema1(ctx context.Context, raw []byte) (*Image, error) {
 			continue
 		}
 		sum := m.FSLayers[i].BlobSum
+		if err := sum.Validate(); err != nil {
+			return nil, fault.Invalid("invalid manifest: layer with digest %q: %w", sum, err)
+		}
 		u := known[sum]
 		if u == nil {
 			p.progress(Progress{ID: short(sum.Encoded()), Status: "Pulling fs layer"})
@@ -81,9 +84,6 @@ func (p *pull) schema1(ctx context.Context, raw []byte) (*Image, error) {
 
 // layerOfUnknownSize asks for the size first: schema 1 does not tell it.
 func (p *pull) layerOfUnknownSize(ctx context.Context, sum digest.Digest) (*unpacked, error) {
-	if err := sum.Validate(); err != nil {
-		return nil, fault.Invalid("invalid digest %q: %w", sum, err)
-	}
 	sizer, ok := p.from.(interface {
 		Size(ctx context.Context, d digest.Digest) (int64, error)
 	})

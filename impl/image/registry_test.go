@@ -248,6 +248,13 @@ func TestPullRefusesLies(t *testing.T) {
 			c := config(testregistry.Digest(layerTar))
 			put(r, m{"config": desc(r.PutBlob("x", c), len(c)), "layers": []m{desc("sha256:../../../etc/passwd", 1)}})
 		},
+		"layer without a digest": func(r *testregistry.Registry) {
+			c := config(testregistry.Digest(layerTar))
+			put(r, m{"config": desc(r.PutBlob("x", c), len(c)), "layers": []m{{"size": 1}}})
+		},
+		"schema 1 layer without a digest": func(r *testregistry.Registry) {
+			r.PutManifest("x", "latest", registry.TypeSchema1, []byte(`{"fsLayers":[{"blobSum":""}],"history":[{"v1Compatibility":"{\"created\":\"2016-04-01T12:00:00Z\"}"}]}`))
+		},
 		"no layers": func(r *testregistry.Registry) {
 			c := config(testregistry.Digest(layerTar))
 			put(r, m{"config": desc(r.PutBlob("x", c), len(c))})
