@@ -130,7 +130,7 @@ func listing(r io.Reader, began time.Time) (map[string]string, error) {
 	var raw bytes.Buffer // the end of a layer is read too, so that the outer tar goes on
 	found := map[string]string{}
 	t := tar.NewReader(io.TeeReader(r, &raw))
-	sums := map[string]string{}
+	sums, xattrs := map[string]string{}, map[string]string{}
 	for {
 		h, err := t.Next()
 		if err == io.EOF {
@@ -167,11 +167,18 @@ func listing(r io.Reader, began time.Time) (map[string]string, error) {
 		if h.ModTime.Before(began) && !strings.HasPrefix(path.Base(name), ".wh.") {
 			what += " at " + h.ModTime.Truncate(time.Second).UTC().Format(time.RFC3339)
 		}
+		attributes := ""
 		for _, k := range slices.Sorted(maps.Keys(h.PAXRecords)) {
 			if strings.HasPrefix(k, "SCHILY.xattr.") {
-				what += fmt.Sprintf(" %s=%x", k, h.PAXRecords[k])
+				attributes += fmt.Sprintf(" %s=%x", k, h.PAXRecords[k])
 			}
 		}
+		// Another name of a file has its attributes, whether they are written again or not.
+		if h.Typeflag == tar.TypeLink {
+			attributes = xattrs[path.Clean(h.Linkname)]
+		}
+		xattrs[name] = attributes
+		what += attributes
 		found[name] = what
 	}
 	return found, nil
