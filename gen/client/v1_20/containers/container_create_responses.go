@@ -336,7 +336,7 @@ func NewContainerCreateConflict() *ContainerCreateConflict {
 
 // ContainerCreateConflict describes a response with status code 409, with default header values.
 //
-// Another container has the name.
+// Another container has the name, or settings contradict each other.
 type ContainerCreateConflict struct {
 	Payload string
 }
