@@ -19,7 +19,7 @@ const (
 	usualCaps = 0xa80425fb
 )
 
-// capabilityRow runs the container and wants its effective set to be exactly
+// capabilitySet runs the container and wants its effective set to be exactly
 // that.
 func capabilitySet(c *trial, want uint64) {
 	c.Helper()
