@@ -78,7 +78,7 @@ func (a *archive) loadDescriptor(ctx context.Context, desc ocispec.Descriptor, d
 			return nil, fault.Invalid("indexes are nested too deep")
 		}
 		for _, m := range doc.Manifests {
-			if isOurPlatform(m.Platform) && a.documents[blobPath(m.Digest)] != nil {
+			if isOurPlatform(m.Platform) && m.Digest.Validate() == nil && a.documents[blobPath(m.Digest)] != nil {
 				return a.loadDescriptor(ctx, m, depth+1)
 			}
 		}
