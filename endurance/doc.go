@@ -5,6 +5,9 @@
 // namespace of its own, so that every device, address and firewall rule in there is
 // that daemon's.
 //
+// The daemon is the plain one, not one that watches for data races: the tests
+// bound memory and latency.
+//
 // It needs root, the programs of bin/ ("make build") and the Debian packages of
 // "make setup-test"; whatever is missing is a failure, not a skip. Random draws
 // come from a seed that is printed: BERTH_SEED repeats a run's draws, BERTH_ROUNDS sets
