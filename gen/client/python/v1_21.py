@@ -1725,9 +1725,9 @@ class Client(Base):
     def container_wait(
         self,
         name: str,
-    ) -> ContainerWaitResponse:
+    ) -> Stream:
         """Wait for a container."""
-        return self._call(
+        return self._stream(
             "POST",
             "/containers/{name}/wait".replace("{name}", name),
             {

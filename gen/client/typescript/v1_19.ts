@@ -1966,7 +1966,7 @@ export class Api<
       }),
 
     /**
-     * @description Answers when a container is not running, with the exit code of its process; at once for a container that has ended or was never started.
+     * @description Answers with the exit code of a container's process when it is not running; at once for one that has ended or was never started. Status and headers are sent at once in any case.
      *
      * @tags Containers
      * @name ContainerWait
@@ -1974,10 +1974,9 @@ export class Api<
      * @request POST:/containers/{name}/wait
      */
     containerWait: (name: string, params: RequestParams = {}) =>
-      this.request<ContainerWaitResponse, string>({
+      this.request<Blob, string>({
         path: `/containers/${name}/wait`,
         method: "POST",
-        format: "json",
         ...params,
       }),
 

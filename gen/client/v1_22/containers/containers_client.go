@@ -1645,7 +1645,7 @@ func (a *Client) ContainerUpdateContext(ctx context.Context, params *ContainerUp
 
 // ContainerWait waits for a container.
 //
-// Answers when a container is not running, with the exit code of its process; at once for a container that has ended or was never started..
+// Answers with the exit code of a container's process when it is not running; at once for one that has ended or was never started. Status and headers are sent at once in any case..
 //
 // This method does not support injected context.
 // However, timeout and opentracing contexts are honored whenever enabled.
@@ -1664,7 +1664,7 @@ func (a *Client) ContainerWait(params *ContainerWaitParams, opts ...ClientOption
 
 // ContainerWaitContext waits for a container.
 //
-// Answers when a container is not running, with the exit code of its process; at once for a container that has ended or was never started..
+// Answers with the exit code of a container's process when it is not running; at once for one that has ended or was never started. Status and headers are sent at once in any case..
 //
 // Do not use the deprecated [ContainerWaitParams.Context] with this method: it would be ignored.
 func (a *Client) ContainerWaitContext(ctx context.Context, params *ContainerWaitParams, opts ...ClientOption) (*ContainerWaitOK, error) {
