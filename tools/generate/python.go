@@ -57,7 +57,8 @@ func (g *maker) fetch(doc source, dir string) error {
 			document.Delete(document.Get(paths, op.Path), strings.ToLower(op.Method))
 			continue
 		}
-		if mode := document.Text(op.Node, "x-berth-mode"); mode == "stream" || mode == "raw" {
+		streamed := document.Text(op.Node, "x-berth-stream") != "" // otherwise the answer is one document
+		if mode := document.Text(op.Node, "x-berth-mode"); mode == "stream" && streamed || mode == "raw" {
 			document.Set(op.Node, "produces", sequence("application/octet-stream"))
 		}
 	}

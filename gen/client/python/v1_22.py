@@ -1858,9 +1858,9 @@ class Client(Base):
     def container_wait(
         self,
         name: str,
-    ) -> Stream:
+    ) -> ContainerWaitResponse:
         """Wait for a container."""
-        return self._stream(
+        return self._call(
             "POST",
             "/containers/{name}/wait".replace("{name}", name),
             {

@@ -1937,9 +1937,10 @@ export class Api<
      * @request POST:/containers/{name}/wait
      */
     containerWait: (name: string, params: RequestParams = {}) =>
-      this.request<Blob, string>({
+      this.request<ContainerWaitResponse, string>({
         path: `/containers/${name}/wait`,
         method: "POST",
+        format: "json",
         ...params,
       }),
 

@@ -2466,9 +2466,10 @@ export class Api<
      * @request POST:/containers/{name}/wait
      */
     containerWait: (name: string, params: RequestParams = {}) =>
-      this.request<Blob, Signal>({
+      this.request<ContainerWaitResponse, Signal>({
         path: `/containers/${name}/wait`,
         method: "POST",
+        format: "json",
         ...params,
       }),
 
