@@ -59,7 +59,7 @@ func TestFullDisk(t *testing.T) {
 	e.comesUp()
 	e.loadBusybox()
 	e.warm()
-	before := e.census()
+	before := e.steady()
 	running := e.sleeper("running", nil)
 	stopped := e.create("stopped", map[string]any{"Image": "busybox", "Cmd": []string{"echo", "hi"}})
 	fill(t, e.data("filler"))

@@ -55,7 +55,7 @@ func (e *engine) say(text string) (int, string) {
 // little and hold nobody up; afterwards nothing is left of them.
 func TestCrowds(t *testing.T) {
 	e := start(t, options{})
-	before, memory := e.census(), e.memory()
+	before, memory := e.steady(), e.memory()
 	var conns []net.Conn
 	dial := func(text string) {
 		conn, err := net.Dial("unix", e.command.Socket)
@@ -94,7 +94,7 @@ func TestCrowds(t *testing.T) {
 // What no client may send is refused in bounded memory and time.
 func TestShapes(t *testing.T) {
 	e := start(t, options{})
-	before, memory := e.census(), e.memory()
+	before, memory := e.steady(), e.memory()
 	huge := strings.Repeat("x", 8<<20)
 	nested := strings.Repeat(`{"a":`, 1<<20) + strings.Repeat("}", 1<<20)
 	post := func(body string) string {
@@ -142,7 +142,7 @@ func TestShapes(t *testing.T) {
 // NUL, newline and their like in every name are refused; nothing is made.
 func TestNames(t *testing.T) {
 	e := start(t, options{})
-	before := e.census()
+	before := e.steady()
 	id := e.sleeper("here", nil)
 	for _, bad := range []string{"a\x00b", "a\nb", "a\r\nX: y", "../../etc", "/etc/passwd\x00", ".", "..", "\xff\xfe", "a b", "%00", "\x1b[2J"} {
 		q := url.QueryEscape(bad)

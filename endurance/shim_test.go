@@ -34,7 +34,7 @@ func shimOf(t *testing.T, pid int) int {
 // daemon is there when it happens.
 func TestShimKilled(t *testing.T) {
 	e := start(t, options{})
-	before := e.census()
+	before := e.steady()
 	victim, other := e.sleeper("victim", nil), e.sleeper("other", nil)
 	untouched := e.inspect(other)
 	for _, daemonThere := range []bool{true, false} {
