@@ -62,7 +62,7 @@ func Axis(results []*Result, changes func(operation, version string) []string) [
 			}
 			for _, difference := range differences {
 				explained := len(step.Changes) > 0
-				if difference.Rule == "shape" {
+				if difference.Rule == "shape" && !reviewed(requirement, step.To) {
 					explained = !slices.Equal(described(from.Document, from.Operation, difference.Path), described(to.Document, to.Operation, difference.Path))
 				}
 				if !explained {
@@ -75,9 +75,23 @@ func Axis(results []*Result, changes func(operation, version string) []string) [
 	return steps
 }
 
+// reviewed are the steps whose answers differ in fields that both documents
+// describe alike, because a change of the version has the fields filled.
+func reviewed(requirement, to string) bool {
+	switch requirement + " " + to {
+	case "ContainerCreate/create 1.22":
+		return true // v1.22-10: the example asks for weights of devices, which earns a warning where the kernel has none
+	case "ContainerInspect/recorded-inspect-running 1.21":
+		return true // the world of the recording mounts a volume from v1.21-02 on, and a directory of the host before
+	case "ContainerStats/recorded-stats-once 1.19":
+		return true // v1.19-02: one sample instead of a stream
+	}
+	return false
+}
+
 // described is what a document says of a field of an operation's answers, where
 // the field is the path of a shape: for every answer that has it, and for each
-// step of the path, its type and whether it may be null or left out. Nothing if
+// step of the path, its type and whether it may be null or left out, and is documented. Nothing if
 // the document does not have the field.
 func described(doc *document.Document, operation *document.Operation, path string) []string {
 	var all []string
@@ -101,7 +115,7 @@ func describedIn(doc *document.Document, schema *document.Schema, path string) (
 	said := ""
 	for step := range strings.SplitSeq(strings.ReplaceAll(path, "[]", ".[]"), ".") {
 		resolved, nullable, omitEmpty := doc.ResolveMarked(schema)
-		said += fmt.Sprintf("/%s,%t,%t", resolved.Type, nullable, omitEmpty)
+		said += fmt.Sprintf("/%s,%t,%t,%t", resolved.Type, nullable, omitEmpty, schema.Undocumented != "")
 		switch {
 		case step == "":
 			continue
@@ -117,5 +131,5 @@ func describedIn(doc *document.Document, schema *document.Schema, path string) (
 		}
 	}
 	resolved, nullable, omitEmpty := doc.ResolveMarked(schema)
-	return said + fmt.Sprintf("/%s,%t,%t", resolved.Type, nullable, omitEmpty), true
+	return said + fmt.Sprintf("/%s,%t,%t,%t", resolved.Type, nullable, omitEmpty, schema.Undocumented != ""), true
 }
