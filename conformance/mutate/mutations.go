@@ -175,7 +175,6 @@ func words() []Mutation {
 		{"a wrong filter is ignored", "ContainerList/malformed-filters", on(`/containers/json\?`, ignored)},
 		{"a moment that is none is ignored", "SystemEvents/bad-since", on(`/events\?`, ignored)},
 		{"an unknown property is refused", "VolumeCreate/unknown-property", on(`/volumes/create$`, status(http.StatusBadRequest))},
-		{"a parameter is read before its version", "ImageBuild/before-v1.19-06", on(`/build\?.*cpuperiod`, status(http.StatusBadRequest))},
 	}
 }
 

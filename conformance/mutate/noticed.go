@@ -95,7 +95,6 @@ func noticed() map[string]string {
 		"ContainerList/malformed-filters: a wrong filter is ignored":                 "status",
 		"SystemEvents/bad-since: a moment that is none is ignored":                   "status",
 		"VolumeCreate/unknown-property: an unknown property is refused":              "status",
-		"ImageBuild/before-v1.19-06: a parameter is read before its version":         "status",
 		"ImageList/list: names are missing":                                          "body",
 		"ImageList/list: sizes are strings":                                          "body",
 		"ImageList/list: the parent is missing":                                      "value",
