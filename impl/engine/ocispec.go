@@ -15,11 +15,12 @@ import (
 	"github.com/seed-50ced230/berth/impl/fault"
 	"github.com/seed-50ced230/berth/impl/image"
 	"github.com/seed-50ced230/berth/impl/network"
+	"github.com/seed-50ced230/berth/impl/runtime"
 	"github.com/seed-50ced230/berth/impl/runtime/defaults"
 )
 
 // ociSpec is the container's configuration for the runtime.
-func (e *Engine) ociSpec(r *container.Record, w *image.Writable, s *network.Sandbox, files network.Files) (*specs.Spec, error) {
+func (e *Engine) ociSpec(r *container.Record, w *image.Writable, s *network.Sandbox, files network.Files, j *joined) (*specs.Spec, error) {
 	h := r.HostConfig
 	host, err := defaults.HostCapabilities()
 	if err != nil {
@@ -43,10 +44,10 @@ func (e *Engine) ociSpec(r *container.Record, w *image.Writable, s *network.Sand
 	if err := e.process(spec, r, w, security); err != nil {
 		return nil, err
 	}
-	if err := e.namespaces(spec, r, s); err != nil {
+	if err := e.namespaces(spec, r, s, j); err != nil {
 		return nil, err
 	}
-	if err := e.mounts(spec, r, files); err != nil {
+	if err := e.mounts(spec, r, files, j); err != nil {
 		return nil, err
 	}
 	if err := devices(spec, h.Devices, h.Privileged); err != nil {
@@ -133,7 +134,7 @@ func replaceEnv(env, more []string) []string {
 }
 
 // namespaces makes the container join what it shares with the host or others.
-func (e *Engine) namespaces(spec *specs.Spec, r *container.Record, s *network.Sandbox) error {
+func (e *Engine) namespaces(spec *specs.Spec, r *container.Record, s *network.Sandbox, j *joined) error {
 	set := func(kind specs.LinuxNamespaceType, path string) {
 		l := spec.Linux
 		l.Namespaces = slices.DeleteFunc(l.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == kind })
@@ -160,22 +161,18 @@ func (e *Engine) namespaces(spec *specs.Spec, r *container.Record, s *network.Sa
 		if !ok {
 			continue
 		}
-		other, err := e.containers.Get(id)
+		f, err := j.open(e, id, string(kind))
 		if err != nil {
 			return err
 		}
-		state := other.Record().State
-		if !state.Live() {
-			return fault.Conflict("cannot join the %s namespace of container %s: it is not running", kind, id)
-		}
-		set(kind, fmt.Sprintf("/proc/%d/ns/%s", state.Pid, map[specs.LinuxNamespaceType]string{specs.IPCNamespace: "ipc", specs.PIDNamespace: "pid"}[kind]))
+		set(kind, fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), f.Fd()))
 	}
 	return nil
 }
 
 // mounts adds the container's files of /etc, its volumes and binds, and its
 // temporary filesystems, parents before children.
-func (e *Engine) mounts(spec *specs.Spec, r *container.Record, files network.Files) error {
+func (e *Engine) mounts(spec *specs.Spec, r *container.Record, files network.Files, j *joined) error {
 	var own []specs.Mount
 	bind := func(source, destination string, rw bool, propagation string) {
 		options := []string{"rbind", "rw"}
@@ -216,12 +213,8 @@ func (e *Engine) mounts(spec *specs.Spec, r *container.Record, files network.Fil
 	}
 	if r.HostConfig.IpcMode != "" {
 		source := "/dev/shm"
-		if id, ok := strings.CutPrefix(r.HostConfig.IpcMode, "container:"); ok {
-			other, err := e.containers.Get(id)
-			if err != nil {
-				return err
-			}
-			source = fmt.Sprintf("/proc/%d/root/dev/shm", other.Record().State.Pid)
+		if strings.HasPrefix(r.HostConfig.IpcMode, "container:") {
+			source = "" // it is borrowed, see below
 		}
 		spec.Mounts = slices.DeleteFunc(spec.Mounts, func(m specs.Mount) bool { return m.Destination == "/dev/shm" })
 		bind(source, "/dev/shm", true, "")
@@ -234,6 +227,16 @@ func (e *Engine) mounts(spec *specs.Spec, r *container.Record, files network.Fil
 		return slices.ContainsFunc(own, func(o specs.Mount) bool { return o.Destination == m.Destination })
 	})
 	spec.Mounts = append(spec.Mounts, own...)
+	id, ok := strings.CutPrefix(r.HostConfig.IpcMode, "container:")
+	if !ok {
+		return nil
+	}
+	namespace, err := j.open(e, id, "mnt")
+	if err != nil {
+		return err
+	}
+	at := slices.IndexFunc(spec.Mounts, func(m specs.Mount) bool { return m.Type == "bind" && m.Source == "" })
+	j.borrow = append(j.borrow, runtime.Borrow{Mount: at, Namespace: namespace, Path: "/dev/shm"})
 	return nil
 }
 

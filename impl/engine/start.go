@@ -119,7 +119,9 @@ func (e *Engine) launch(ctx context.Context, r *container.Record, l *live) (_ *n
 	if err != nil {
 		return nil, nil, err
 	}
-	oci, err := e.ociSpec(r, writable, sandbox, files)
+	var j joined
+	defer j.close()
+	oci, err := e.ociSpec(r, writable, sandbox, files, &j)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -131,6 +133,7 @@ func (e *Engine) launch(ctx context.Context, r *container.Record, l *live) (_ *n
 	task, err := e.Runtime.Start(ctx, &runtime.Spec{
 		ID:          r.ID,
 		OCI:         oci,
+		Borrow:      j.borrow,
 		Rootfs:      rootfs(writable),
 		Stdio:       runtime.Stdio{OpenStdin: r.Config.OpenStdin, StdinOnce: r.Config.StdinOnce},
 		Log:         log,

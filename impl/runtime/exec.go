@@ -60,7 +60,7 @@ func (t *Task) Exec(ctx context.Context, spec *ExecSpec) (_ *ExecTask, err error
 	}
 	defer func() {
 		if err != nil {
-			_ = os.RemoveAll(dir)
+			_ = removeDir(dir)
 		}
 	}()
 	if err := writeHandle(dir, &protocol.Handle{Version: protocol.Version, ID: t.id, Exec: spec.ID}); err != nil {
@@ -71,7 +71,7 @@ func (t *Task) Exec(ctx context.Context, spec *ExecSpec) (_ *ExecTask, err error
 		Stdio: protocol.Stdio{OpenStdin: spec.OpenStdin, StdinOnce: true},
 		Spool: t.runtime.spool(),
 	}
-	c, err := t.runtime.spawn(ctx, order, spec.Attachments)
+	c, err := t.runtime.spawn(ctx, order, spec.Attachments, nil)
 	if err != nil {
 		if _, over := t.Exit(); over {
 			return nil, t.errEnded()
@@ -134,7 +134,7 @@ func (e *ExecTask) Delete(_ context.Context) error {
 	if _, over := e.Exit(); !over {
 		return fault.Conflict("%s is running", e.what)
 	}
-	if err := os.RemoveAll(e.dir); err != nil {
+	if err := removeDir(e.dir); err != nil {
 		return fmt.Errorf("remove the handle of %s: %w", e.what, err)
 	}
 	return nil

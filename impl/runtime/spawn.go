@@ -19,12 +19,16 @@ import (
 
 // maxAttachments follows from the number of descriptors that the kernel lets
 // one message carry (SCM_MAX_FD, 253).
-const maxAttachments = 240
+const maxAttachments = 230
+
+// maxBorrowed is what the same message has left for namespaces.
+const maxBorrowed = 10
 
 // spawn has a shim carry out an order and waits for its report. The handle
 // directory exists. The result's watch connection is open. When it fails, the
 // shim is gone and attachments are closed; the caller removes what it made.
-func (r *Runtime) spawn(ctx context.Context, order *protocol.Order, attachments []*Attachment) (_ *child, err error) {
+// The namespaces are those of the order's Borrow.
+func (r *Runtime) spawn(ctx context.Context, order *protocol.Order, attachments []*Attachment, namespaces []*os.File) (_ *child, err error) {
 	var files fileList
 	defer files.close()
 	defer func() {
@@ -88,6 +92,7 @@ func (r *Runtime) spawn(ctx context.Context, order *protocol.Order, attachments 
 		extra = append(extra, peer)
 		defer peer.Close()
 	}
+	extra = append(extra, namespaces...) // the caller's, and open after this
 
 	cmd, err := r.pool.give(extra)
 	if err != nil {

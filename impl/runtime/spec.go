@@ -1,6 +1,8 @@
 package runtime
 
 import (
+	"os"
+
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/seed-50ced230/berth/impl/runtime/forward"
@@ -15,6 +17,8 @@ type Spec struct {
 	// must be nil. Linux.CgroupsPath is the cgroup (see package defaults);
 	// Process.Terminal says whether it has a terminal.
 	OCI *specs.Spec
+	// Borrow are mounts of OCI whose sources belong to other containers.
+	Borrow []Borrow
 	// Rootfs is what becomes the container's "/".
 	Rootfs Rootfs
 	// Stdio says what becomes of the standard streams.
@@ -25,6 +29,18 @@ type Spec struct {
 	// Runtime.NewAttachment. They miss nothing. Start takes them over: it closes them
 	// when it fails.
 	Attachments []*Attachment
+}
+
+// Borrow has a bind mount of a container take its source from another
+// container.
+type Borrow struct {
+	// Mount is the index in OCI.Mounts; its Source is not used.
+	Mount int
+	// Namespace is the other's mount namespace (Task.Namespace). It stays the
+	// caller's and must be open until Start returns.
+	Namespace *os.File
+	// Path is the source as the other container sees it.
+	Path string
 }
 
 // Rootfs is either an overlay, which the shim mounts in a mount namespace of

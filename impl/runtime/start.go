@@ -62,7 +62,12 @@ func (r *Runtime) Start(ctx context.Context, spec *Spec) (_ *Task, err error) {
 		Rootfs: protocol.Rootfs(spec.Rootfs), Stdio: protocol.Stdio(spec.Stdio), Log: protocol.Log{Path: spec.Log.Path, MaxSize: spec.Log.MaxSize, MaxFile: spec.Log.MaxFile, Attrs: spec.Log.Attrs},
 		Spool: r.spool(),
 	}
-	c, err := r.spawn(ctx, order, attachments)
+	var namespaces []*os.File
+	for _, b := range spec.Borrow {
+		order.Borrow = append(order.Borrow, protocol.Borrow{Mount: b.Mount, Path: b.Path})
+		namespaces = append(namespaces, b.Namespace)
+	}
+	c, err := r.spawn(ctx, order, attachments, namespaces)
 	if err != nil {
 		return nil, err
 	}
@@ -80,6 +85,14 @@ func checkSpec(spec *Spec) error {
 	}
 	if spec.OCI.Hooks != nil {
 		return fault.Invalid("container %s has hooks, which the runtime does not run", spec.ID)
+	}
+	for _, b := range spec.Borrow {
+		if b.Mount < 0 || b.Mount >= len(spec.OCI.Mounts) || spec.OCI.Mounts[b.Mount].Type != "bind" || b.Namespace == nil {
+			return fault.Invalid("container %s borrows for a bind mount that it does not have, or from nobody", spec.ID)
+		}
+	}
+	if len(spec.Borrow) > maxBorrowed {
+		return fault.Invalid("container %s borrows more than %d mounts", spec.ID, maxBorrowed)
 	}
 	r := spec.Rootfs
 	switch {
@@ -100,8 +113,8 @@ func (r *Runtime) sweep(id string, h *protocol.Handle) {
 		killCgroup(m)
 		_ = m.Destroy()
 	}
-	_ = os.RemoveAll(r.stateDir(id))
-	_ = os.RemoveAll(r.dir(id))
+	_ = removeDir(r.stateDir(id))
+	_ = removeDir(r.dir(id))
 }
 
 // Load finds a container again, after a restart of the daemon. A container
@@ -126,7 +139,7 @@ func (r *Runtime) Load(ctx context.Context, id string) (*Task, error) {
 func (r *Runtime) loadChild(ctx context.Context, dir, id string) (*child, error) {
 	h, err := readHandle(dir)
 	if errors.Is(err, os.ErrNotExist) {
-		_ = os.RemoveAll(dir)
+		_ = removeDir(dir)
 		return nil, fault.NotFound("no handle in %s", dir)
 	}
 	if err != nil {
@@ -168,7 +181,7 @@ func (r *Runtime) sweepChild(dir string, h *protocol.Handle) {
 		r.sweep(h.ID, h)
 		return
 	}
-	_ = os.RemoveAll(dir)
+	_ = removeDir(dir)
 }
 
 func closeAll(attachments []*Attachment) {

@@ -52,6 +52,26 @@ func (t *Task) Rootfs() string {
 	return "/proc/" + strconv.Itoa(t.handle.Shim) + "/fd/" + strconv.Itoa(t.handle.RootFD)
 }
 
+// Namespace opens a namespace of the container's first process by its name in
+// /proc/<pid>/ns. It is this container's: when its process is gone, and another
+// may have its number, it gives errdefs.ErrConflict.
+func (t *Task) Namespace(name string) (*os.File, error) {
+	t.mu.Lock()
+	pid, start := t.handle.Pid, t.handle.PidStart
+	t.mu.Unlock()
+	f, err := os.Open("/proc/" + strconv.Itoa(pid) + "/ns/" + name)
+	if !lives(pid, start) {
+		if err == nil {
+			_ = f.Close()
+		}
+		return nil, t.errEnded()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open the %s namespace of %s: %w", name, t.what, err)
+	}
+	return f, nil
+}
+
 // manager makes a cgroup manager for one operation on a running container.
 func (t *Task) manager() (cgroups.Manager, error) {
 	if _, over := t.Exit(); over {
@@ -179,7 +199,7 @@ func (t *Task) Delete(_ context.Context) error {
 		return fmt.Errorf("remove the cgroup of %s: %w", t.what, err)
 	}
 	for _, dir := range []string{t.runtime.stateDir(t.id), t.dir} {
-		if err := os.RemoveAll(dir); err != nil {
+		if err := removeDir(dir); err != nil {
 			return fmt.Errorf("remove the handle of %s: %w", t.what, err)
 		}
 	}

@@ -20,6 +20,10 @@ const (
 	ExitName   = "exit"
 	SocketName = "sock"
 	ExecsName  = "exec"
+	// CgroupName and the names with BorrowedName and a number are places of
+	// mounts, which the shim sees alone.
+	CgroupName   = "cgroup"
+	BorrowedName = "borrowed"
 )
 
 // FDOrders is the descriptor on which a shim waits for its order: a message of
@@ -33,7 +37,7 @@ const (
 	FileListen         // the listening socket
 	FileHandle         // the handle directory
 	FileMountNS        // the daemon's mount namespace
-	FileConns
+	FileConns          // Conns connections, then the namespaces of Borrow
 )
 
 // Order is what a shim is told to do.
@@ -48,6 +52,8 @@ type Order struct {
 	// OCI describes a container, Process an exec; the other is nil.
 	OCI     *specs.Spec    `json:",omitempty"`
 	Process *specs.Process `json:",omitempty"`
+	// Borrow names the mounts of OCI whose source is in another container.
+	Borrow []Borrow `json:",omitempty"`
 
 	Rootfs Rootfs
 	Stdio  Stdio
@@ -55,6 +61,15 @@ type Order struct {
 	Spool  Spool
 	// Conns is the number of inherited connections.
 	Conns int
+}
+
+// Borrow is a mount whose source is a path in another mount namespace. The
+// namespaces' files come after the connections, in the order of the list.
+type Borrow struct {
+	// Mount is the index in OCI.Mounts.
+	Mount int
+	// Path is in the other namespace, as its processes see it.
+	Path string
 }
 
 // Rootfs is as in package runtime, as are Stdio and Log below.

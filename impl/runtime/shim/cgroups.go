@@ -37,7 +37,7 @@ func stageCgroups(order *protocol.Order, config *configs.Config) error {
 	if err != nil {
 		return err
 	}
-	dir := filepath.Join(order.Dir, "cgroup")
+	dir := filepath.Join(order.Dir, protocol.CgroupName)
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return err
 	}

@@ -111,6 +111,9 @@ func carryOut(files []int, report *os.File) (err error) {
 	if err := json.NewDecoder(os.NewFile(uintptr(files[protocol.FileOrder]), "order")).Decode(&order); err != nil {
 		return fmt.Errorf("read the order: %w", err)
 	}
+	if want := protocol.FileConns + order.Conns + len(order.Borrow); len(files) != want {
+		return fmt.Errorf("an order of %d files came with %d", want, len(files))
+	}
 	logFD, err := openLog(order.Log.Path)
 	if err != nil {
 		return err
@@ -135,7 +138,7 @@ func carryOut(files []int, report *os.File) (err error) {
 	if order.Process != nil {
 		s, err = startExec(&order, stdio)
 	} else {
-		s, err = startContainer(&order, stdio)
+		s, err = startContainer(&order, files, stdio)
 	}
 	if err != nil {
 		return err
@@ -161,7 +164,7 @@ func carryOut(files []int, report *os.File) (err error) {
 		Exec: order.Process != nil, Child: s.pid,
 		LogPath: order.Log.Path, LogFile: logFD, LogMaxSize: order.Log.MaxSize, LogMaxFile: order.Log.MaxFile,
 		LogAttrs: order.Log.Attrs, SpoolDir: order.Spool.Dir, SpoolMax: order.Spool.Max,
-		Conns: files[protocol.FileConns:],
+		Conns: files[protocol.FileConns : protocol.FileConns+order.Conns],
 	}
 	if order.Process == nil {
 		config.OOMEvent, config.OOMFile = watchMemory(handle.CgroupPaths)

@@ -28,8 +28,11 @@ func mountRoot(order *protocol.Order) (path string, fd int, err error) {
 	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
 		return "", -1, fmt.Errorf("make a mount namespace: %w", err)
 	}
-	if err := isolateMounts(order); err != nil {
-		return "", -1, err
+	// What is mounted here stays away from the host, and what the host mounts and
+	// unmounts still arrives. What the container shares with the host both ways
+	// was opened before (openSources).
+	if err := unix.Mount("", "/", "", unix.MS_SLAVE|unix.MS_REC, ""); err != nil {
+		return "", -1, fmt.Errorf("isolate the mounts: %w", err)
 	}
 	path = order.Rootfs.Dir
 	if path == "" {
@@ -43,40 +46,6 @@ func mountRoot(order *protocol.Order) (path string, fd int, err error) {
 		return "", -1, fmt.Errorf("open the container's root: %w", &os.PathError{Op: "open", Path: path, Err: err})
 	}
 	return path, fd, nil
-}
-
-// isolateMounts keeps what is mounted here away from the host, while what the
-// host mounts and unmounts still arrives. A container that shares a mount with
-// the host (propagation "shared") needs the way back as well; then only the
-// mount that holds the root is cut off.
-func isolateMounts(order *protocol.Order) error {
-	where, flags := "/", uintptr(unix.MS_SLAVE|unix.MS_REC)
-	if shares(order) {
-		where, flags = order.Rootfs.Target, unix.MS_PRIVATE
-		if where != "" {
-			if err := unix.Mount(where, where, "", unix.MS_BIND, ""); err != nil {
-				return fmt.Errorf("bind %s: %w", where, err)
-			}
-		}
-	}
-	if where == "" {
-		return nil
-	}
-	if err := unix.Mount("", where, "", flags, ""); err != nil {
-		return fmt.Errorf("isolate the mounts below %s: %w", where, err)
-	}
-	return nil
-}
-
-func shares(order *protocol.Order) bool {
-	for _, m := range order.OCI.Mounts {
-		for _, o := range m.Options {
-			if o == "shared" || o == "rshared" {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // mountOverlay uses the file-system context calls, whose "lowerdir+" (Linux

@@ -22,7 +22,11 @@ import (
 // child sends through its log pipe ends up in the error of a failed start.
 const logLevel = "4"
 
-func startContainer(order *protocol.Order, stdio *stdio) (_ *started, err error) {
+func startContainer(order *protocol.Order, files []int, stdio *stdio) (_ *started, err error) {
+	staged, err := openSources(order, files[protocol.FileConns+order.Conns:])
+	if err != nil {
+		return nil, err
+	}
 	root, rootFD, err := mountRoot(order)
 	if err != nil {
 		return nil, err
@@ -31,7 +35,7 @@ func startContainer(order *protocol.Order, stdio *stdio) (_ *started, err error)
 		order.OCI.Root = &specs.Root{}
 	}
 	order.OCI.Root.Path = root
-	if err := borrowMounts(order); err != nil {
+	if err := stageSources(order, staged); err != nil {
 		return nil, err
 	}
 	config, err := specconv.CreateLibcontainerConfig(&specconv.CreateOpts{
