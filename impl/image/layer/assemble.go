@@ -15,8 +15,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrDamaged is in the errors of Assemble and Check when the files of a layer
-// are not what was unpacked.
+// ErrDamaged is in the errors of Assemble, Check and Verify when the files of a
+// layer are not what was unpacked. That the kernel could not read them for another
+// reason is told as it is.
 var ErrDamaged = errors.New("layer is damaged")
 
 // Assemble writes the tar that was unpacked into the folder dir. It fails with
@@ -49,7 +50,7 @@ func (a *assembler) run(ctx context.Context, w io.Writer) error {
 	}
 	var err error
 	if a.files, err = newDirStack(filepath.Join(a.dir, DiffDir)); err != nil {
-		return fmt.Errorf("%w: %w", ErrDamaged, err)
+		return damage(err)
 	}
 	defer a.files.close()
 	return a.records(func(i int, rec recipeRecord, r io.Reader) error {
@@ -72,7 +73,7 @@ func (a *assembler) run(ctx context.Context, w io.Writer) error {
 func (a *assembler) records(fn func(i int, rec recipeRecord, r io.Reader) error) error {
 	f, err := os.Open(filepath.Join(a.dir, recipeFile))
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrDamaged, err)
+		return damage(err)
 	}
 	defer f.Close()
 	rr, err := newRecipeReader(f)
@@ -83,7 +84,7 @@ func (a *assembler) records(fn func(i int, rec recipeRecord, r io.Reader) error)
 	for i := 0; ; i++ {
 		rec, err := rr.next()
 		if err != nil {
-			return fmt.Errorf("%w: %w", ErrDamaged, err)
+			return damage(err)
 		}
 		if rec.kind == recEnd {
 			return nil
@@ -119,7 +120,7 @@ func (a *assembler) readMoves() error {
 func (a *assembler) file(i int, rec recipeRecord, w io.Writer) error {
 	fd, err := a.open(i, rec.name)
 	if err != nil {
-		return fmt.Errorf("%w: %q: %w", ErrDamaged, rec.name, err)
+		return damage(fmt.Errorf("%q: %w", rec.name, err))
 	}
 	f := os.NewFile(uintptr(fd), rec.name)
 	defer f.Close()
@@ -138,7 +139,7 @@ func (a *assembler) file(i int, rec recipeRecord, w io.Writer) error {
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("%w: read %q: %w", ErrDamaged, rec.name, err)
+			return damage(fmt.Errorf("read %q: %w", rec.name, err))
 		}
 		if m == 0 {
 			return fmt.Errorf("%w: %q ends early", ErrDamaged, rec.name)

@@ -1,11 +1,14 @@
 package layer
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"golang.org/x/sys/unix"
 )
 
 // Check looks whether the parts of an unpacked layer are there. It is cheap and
@@ -16,7 +19,7 @@ func Check(dir string) error {
 		return fmt.Errorf("%w: its files are missing (%s)", ErrDamaged, dir)
 	}
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrDamaged, err)
+		return damage(err)
 	}
 	if !st.IsDir() {
 		return fmt.Errorf("%w: %s is no folder", ErrDamaged, DiffDir)
@@ -26,10 +29,33 @@ func Check(dir string) error {
 		return fmt.Errorf("%w: its recipe is missing (%s)", ErrDamaged, dir)
 	}
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrDamaged, err)
+		return damage(err)
 	}
 	if !st.Mode().IsRegular() || st.Size() == 0 {
 		return fmt.Errorf("%w: %s is empty", ErrDamaged, recipeFile)
 	}
 	return nil
+}
+
+// isDamage says whether an error is about the layer: something is missing or of
+// another kind, or what is there makes no sense. Other answers of the kernel (no
+// memory, no file descriptors, no permission, a disk that fails) are not.
+func isDamage(err error) bool {
+	var errno unix.Errno
+	if !errors.As(err, &errno) {
+		return !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
+	}
+	switch errno {
+	case unix.ENOENT, unix.ENOTDIR, unix.EISDIR, unix.ELOOP, unix.ENXIO: // ENXIO: a socket where a file was
+		return true
+	}
+	return false
+}
+
+// damage makes an error ErrDamaged if isDamage.
+func damage(err error) error {
+	if errors.Is(err, ErrDamaged) || !isDamage(err) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrDamaged, err)
 }

@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
@@ -18,8 +20,9 @@ import (
 
 // Verify reads the layer in dir completely: its tar must have the digest diffID,
 // and every folder, link, node and whiteout must be on disk as the tar says, with
-// its owner and mode, and nothing else beside them. It changes nothing and fails
-// with ErrDamaged.
+// its owner and mode, and nothing else beside them. It changes nothing. It fails
+// with ErrDamaged if the layer is not what was unpacked; other errors say that it
+// could not be read, which proves nothing about it.
 func Verify(ctx context.Context, dir string, diffID digest.Digest) error {
 	sum := diffID.Algorithm().Digester()
 	pr, pw := io.Pipe()
@@ -42,7 +45,7 @@ func Verify(ctx context.Context, dir string, diffID digest.Digest) error {
 	case sum.Digest() != diffID && err == nil:
 		return fmt.Errorf("%w: it gives %s instead of %s", ErrDamaged, sum.Digest(), diffID)
 	case out.err != nil:
-		return fmt.Errorf("%w: %w", ErrDamaged, out.err)
+		return damage(out.err)
 	}
 	return out.x.compare(ctx, filepath.Join(dir, DiffDir))
 }
@@ -57,8 +60,11 @@ type expected struct {
 	// opaque are folders that hide what lies below them.
 	opaque []string
 	// vague says that entries lie behind links or replace folders: then
+	// another entry than the one of a name may have made what is there, and
 	// what is on disk without an entry proves nothing.
 	vague bool
+	// unknown says that something could not be looked at where its name is.
+	unknown bool
 }
 
 func readExpected(r io.Reader) (*expected, error) {
@@ -84,37 +90,71 @@ func readExpected(r io.Reader) (*expected, error) {
 		case strings.HasPrefix(base, whiteoutPrefix):
 			x.marked[parent+strings.TrimPrefix(base, whiteoutPrefix)] = true
 		default:
-			if old := x.entries[p]; old != nil && (old.Typeflag == tar.TypeDir && hdr.Typeflag != tar.TypeDir || old.Typeflag == tar.TypeSymlink) {
+			if old := x.entries[p]; old != nil && (old.Typeflag == tar.TypeDir && hdr.Typeflag != tar.TypeDir || old.Typeflag == tar.TypeSymlink || old.Typeflag == tar.TypeLink && hdr.Typeflag == tar.TypeDir) {
 				x.vague = true // what was in the folder is gone with it, what was behind the link is elsewhere
 			}
 			hdr.PAXRecords = nil // only the few fields are needed
 			x.entries[p] = hdr
 		}
 	}
+	x.vague = x.vague || x.detours()
 	_, err := io.Copy(io.Discard, r)
 	return x, err
+}
+
+// detours says whether a name leads through another entry that is no folder: a
+// link, or what took the place of a folder.
+func (x *expected) detours() bool {
+	through := func(dir string) bool {
+		for ; dir != "." && dir != ""; dir = path.Dir(dir) {
+			if hdr := x.entries[dir]; hdr != nil && hdr.Typeflag != tar.TypeDir {
+				return true
+			}
+		}
+		return false
+	}
+	for p := range x.entries {
+		if through(path.Dir(p)) {
+			return true
+		}
+	}
+	for p := range x.marked {
+		if through(path.Dir(p)) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(x.opaque, through)
 }
 
 func (x *expected) compare(ctx context.Context, diff string) error {
 	root, err := unix.Open(diff, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrDamaged, err)
+		return damage(err)
 	}
 	defer unix.Close(root)
-	for p, hdr := range x.entries {
+	// The first error in the order of names is told. Whether it counts is not known
+	// before all entries were seen.
+	var wrong error
+	for _, p := range slices.Sorted(maps.Keys(x.entries)) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		known, err := same(root, p, hdr)
-		if err != nil && !x.vague {
-			return fmt.Errorf("%w: %q: %w", ErrDamaged, p, err)
+		known, err := same(root, p, x.entries[p])
+		if err != nil && !isDamage(err) {
+			return fmt.Errorf("%q: %w", p, err)
 		}
-		x.vague = x.vague || !known
+		if err != nil && wrong == nil {
+			wrong = fmt.Errorf("%w: %q: %w", ErrDamaged, p, err)
+		}
+		x.unknown = x.unknown || !known
 	}
 	if x.vague {
 		return nil
 	}
-	if err := x.compareMarkers(root); err != nil {
+	if wrong != nil {
+		return wrong
+	}
+	if err := x.compareMarkers(root); err != nil || x.unknown {
 		return err
 	}
 	return filepath.WalkDir(diff, func(full string, d fs.DirEntry, err error) error {
@@ -122,7 +162,7 @@ func (x *expected) compare(ctx context.Context, diff string) error {
 			err = ctx.Err()
 		}
 		if err != nil {
-			return err
+			return damage(err)
 		}
 		p := strings.TrimPrefix(strings.TrimPrefix(full, diff), "/")
 		if x.entries[p] != nil || x.marked[p] || d.IsDir() { // a folder may be implied by what lies in it
@@ -139,8 +179,17 @@ func (x *expected) compareMarkers(root int) error {
 			continue
 		}
 		var st unix.Stat_t
-		if err := unix.Fstatat(root, p, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
-			return fmt.Errorf("%w: whiteout of %q: %w", ErrDamaged, p, err)
+		fd, err := openBeneath(root, p)
+		if err == nil {
+			err = unix.Fstat(fd, &st)
+			unix.Close(fd)
+		}
+		if isDetour(err) {
+			x.unknown = true
+			continue
+		}
+		if err != nil {
+			return damage(fmt.Errorf("whiteout of %q: %w", p, err))
 		}
 		// A folder that other entries need hides what is below by being opaque.
 		if whiteout := st.Mode&unix.S_IFMT == unix.S_IFCHR && st.Rdev == 0; !whiteout && st.Mode&unix.S_IFMT != unix.S_IFDIR {
@@ -148,23 +197,41 @@ func (x *expected) compareMarkers(root int) error {
 		}
 	}
 	for _, p := range x.opaque {
-		if v, err := getXattr(fdPath(root, path.Join(".", p)), opaqueXattr); err != nil || string(v) != "y" {
-			return fmt.Errorf("%w: folder %q does not hide what is below it (%s): %w", ErrDamaged, p, opaqueXattr, err)
+		fd, err := openBeneath(root, p)
+		if isDetour(err) {
+			x.unknown = true
+			continue
+		}
+		var v []byte
+		if err == nil {
+			v, err = getXattr(fdPath(fd, "."), opaqueXattr)
+			unix.Close(fd)
+		}
+		if err != nil && !errors.Is(err, unix.ENODATA) {
+			return damage(fmt.Errorf("folder %q: %w", p, err))
+		}
+		if string(v) != "y" {
+			return fmt.Errorf("%w: folder %q does not hide what is below it (%s)", ErrDamaged, p, opaqueXattr)
 		}
 	}
 	return nil
 }
 
+// openBeneath opens what is at p below root itself, without following any link.
+func openBeneath(root int, p string) (int, error) {
+	return unix.Openat2(root, path.Join(".", p), &unix.OpenHow{
+		Flags: unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_BENEATH,
+	})
+}
+
+// isDetour says that the way to a name leads through what is no folder.
+func isDetour(err error) bool { return errors.Is(err, unix.ELOOP) || errors.Is(err, unix.ENOTDIR) }
+
 // same compares an entry with what is on disk. It is not known when the entry
 // lies behind a link, or in a folder that a later entry replaced.
 func same(root int, p string, hdr *tar.Header) (known bool, err error) {
-	if p == "" {
-		p = "."
-	}
-	fd, err := unix.Openat2(root, p, &unix.OpenHow{
-		Flags: unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_BENEATH,
-	})
-	if errors.Is(err, unix.ELOOP) || errors.Is(err, unix.ENOTDIR) {
+	fd, err := openBeneath(root, p)
+	if isDetour(err) {
 		return false, nil
 	}
 	if err != nil {

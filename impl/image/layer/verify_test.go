@@ -65,3 +65,66 @@ func TestVerify(t *testing.T) {
 		})
 	}
 }
+
+// What lies behind links of the same layer, or in a folder that a later entry
+// replaced, is elsewhere or gone: that is no damage, however often and in
+// whatever order it is looked at.
+func TestVerifyBehindLinks(t *testing.T) {
+	link := func(name, target string) file { return file{Name: name, Typeflag: tar.TypeSymlink, Linkname: target} }
+	real := []file{{Name: "real/"}, {Name: "real/f", Body: []byte("first")}}
+	for name, files := range map[string][]file{
+		"file replaced":           append(real, link("lnk", "real"), file{Name: "lnk/f", Body: []byte("replacement")}),
+		"mode replaced":           append(real, link("lnk", "real"), file{Name: "lnk/f", Body: []byte("first"), Mode: 0o600}),
+		"absolute link":           append(real, link("lnk", "/real"), file{Name: "lnk/f", Body: []byte("replacement")}),
+		"whiteout":                append(real, link("lnk", "real"), file{Name: "lnk/.wh.x"}),
+		"whiteout, absolute":      append(real, link("lnk", "/real"), file{Name: "lnk/.wh.x"}),
+		"whiteout of a host path": {{Name: "etc/"}, link("lnk", "/etc"), {Name: "lnk/.wh.passwd"}},
+		"opaque":                  append(real, link("lnk", "real"), file{Name: "lnk/.wh..wh..opq"}),
+		"opaque, absolute":        append(real, link("lnk", "/real"), file{Name: "lnk/.wh..wh..opq"}),
+		"through a hard link":     append(real, link("lnk", "real"), file{Name: "hard", Typeflag: tar.TypeLink, Linkname: "lnk"}, file{Name: "hard/f", Body: []byte("replacement")}),
+		"implied folder replaced": {{Name: "d/f", Body: []byte("first")}, {Name: "d", Body: []byte("file")}},
+		"implied folder, a link":  append(real, file{Name: "d/f", Body: []byte("first")}, link("d", "real")),
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir, res := mustUnpack(t, tarOf(t, files...))
+			for range 40 { // maps are read in another order each time
+				if err := layer.Verify(context.Background(), dir, res.DiffID); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// That a layer cannot be read says nothing about it.
+func TestVerifyUnreadable(t *testing.T) {
+	dir, res := mustUnpack(t, tarOf(t, file{Name: "d/f", Body: []byte("content")}))
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := layer.Verify(ctx, dir, res.DiffID); !errors.Is(err, context.Canceled) || errors.Is(err, layer.ErrDamaged) {
+		t.Errorf("cancelled: %v", err)
+	}
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	// The recipe, the folder of files, and one file are open at once.
+	for more := range uint64(4) {
+		few := limit
+		entries, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		few.Cur = uint64(len(entries)) - 1 + more // the listing itself was one
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &few); err != nil {
+			t.Fatal(err)
+		}
+		err = layer.Verify(context.Background(), dir, res.DiffID)
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+			t.Fatal(err)
+		}
+		if more == 0 && !errors.Is(err, unix.EMFILE) || errors.Is(err, layer.ErrDamaged) {
+			t.Errorf("%d descriptors: %v", more, err)
+		}
+	}
+}
