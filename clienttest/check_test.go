@@ -14,7 +14,7 @@ import (
 // all that it says.
 func (e *ownEngine) check(args ...string) (status int, said string) {
 	e.t.Helper()
-	cmd := exec.Command(filepath.Join(*binaries, "berthd"), append([]string{"check", "--config-file", filepath.Join(e.place.Dir, "daemon.json"), "--data-root", filepath.Join(e.place.Dir, "data")}, args...)...)
+	cmd := exec.Command(filepath.Join(*binaries, "berthd"), append([]string{"check", "--config-file", filepath.Join(e.place.Dir, "daemon.json"), "--data-root", filepath.Join(e.place.Dir, "data"), "--exec-root", filepath.Join(e.place.Dir, "exec")}, args...)...)
 	out, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
@@ -60,6 +60,14 @@ func TestCheck(t *testing.T) {
 	}
 	stop()
 	checks("a whole store", 0, `checked 2 images, 2 layers \(.*\), 0 compressed layers, 1 containers in .*: 0 repaired, 0 removed, 0 left as they are`)
+	e.comesBack()
+	d.run("run", "-d", "--name", "goes-on", "busybox", "sleep", "1000")
+	stop()
+	checks("while a container runs", 0, `checked 2 images`)
+	checks("a repair while a container runs", 2, `containers run, .*stop them.*: \w{64}`, "--repair")
+	e.comesBack()
+	d.run("rm", "-f", "goes-on")
+	stop()
 	status, said = e.check("--repair", "nonsense")
 	if status != 2 || !strings.Contains(said, "nonsense") {
 		t.Errorf("a wrong argument: status %d, %s", status, said)

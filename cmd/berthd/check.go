@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/docker/go-units"
@@ -18,6 +19,7 @@ import (
 	"github.com/seed-50ced230/berth/impl/database"
 	"github.com/seed-50ced230/berth/impl/image"
 	"github.com/seed-50ced230/berth/impl/instance"
+	"github.com/seed-50ced230/berth/impl/runtime"
 )
 
 // Exit statuses of berthd check.
@@ -50,6 +52,11 @@ func checkRoot(ctx context.Context, c *config.Config, out io.Writer) (damaged bo
 		return false, err
 	}
 	defer func() { err = errors.Join(err, lock.Release()) }()
+	if c.Repair {
+		if err := refuseRunning(c.ExecRoot); err != nil {
+			return false, err
+		}
+	}
 	began := time.Now()
 	containersDamaged, err := checkContainers(c, out)
 	if err != nil {
@@ -77,6 +84,20 @@ func checkRoot(ctx context.Context, c *config.Config, out io.Writer) (damaged bo
 	return containersDamaged || imagesDamaged, nil
 }
 
+// refuseRunning fails if containers run: they go on without a daemon, on the layers
+// that a repair replaces or removes.
+func refuseRunning(execRoot string) error {
+	ids, err := runtime.Live(filepath.Join(execRoot, "containers"))
+	if err != nil {
+		return fmt.Errorf("whether containers run cannot be told: %w", err)
+	}
+	if len(ids) > 0 {
+		return fmt.Errorf("containers run, which need the layers that a repair replaces or removes: start berthd, stop them, stop berthd and repair again, or check without --repair: %s",
+			strings.Join(ids, ", "))
+	}
+	return nil
+}
+
 // checkImages gives an empty report if the database is damaged and may not be repaired.
 func checkImages(ctx context.Context, root string, repair bool, out io.Writer) (report *image.Report, damaged bool, err error) {
 	if repair {
@@ -86,6 +107,7 @@ func checkImages(ctx context.Context, root string, repair bool, out io.Writer) (
 		}
 		if done != nil {
 			printSalvaged(out, "images", done)
+			damaged = len(done.Lost) > 0
 		}
 	}
 	// What it logs is in the report, too.
@@ -105,7 +127,7 @@ func checkImages(ctx context.Context, root string, repair bool, out io.Writer) (
 	for _, f := range report.Findings {
 		fmt.Fprintln(out, f)
 	}
-	return report, !report.Whole(), nil
+	return report, damaged || !report.Whole(), nil
 }
 
 func printSalvaged(out io.Writer, what string, done *database.Salvaged) {
@@ -115,11 +137,22 @@ func printSalvaged(out io.Writer, what string, done *database.Salvaged) {
 	fmt.Fprintf(out, "%s: the database was damaged; %d records could be read and were kept; the damaged file is %s\n", what, done.Kept, done.Aside)
 }
 
+// containersFile is the database of the containers, containerDirs the folders with
+// what belongs to them, each by its id.
+func containersFile(c *config.Config) string { return filepath.Join(c.DataRoot, "containers.db") }
+
+func containerDirs(c *config.Config) []string {
+	return []string{filepath.Join(c.DataRoot, "image", "rw"), filepath.Join(c.DataRoot, "containers")}
+}
+
 // checkContainers looks at the records of the containers. One that makes no sense
-// is left: the daemon does not serve it, but its files may be wanted.
+// is left: the daemon does not serve it, but its files may be wanted. So are the
+// files of a container without a record, which the daemon keeps, too, as long as
+// the damaged database lies aside.
 func checkContainers(c *config.Config, out io.Writer) (damaged bool, err error) {
-	file := filepath.Join(c.DataRoot, "containers.db")
-	err = database.Check(file)
+	file := containersFile(c)
+	err = database.Check(file, containerDirs(c)...)
+	salvaged := false
 	switch {
 	case errors.Is(err, database.ErrDamaged) && c.Repair:
 		done, err := database.Salvage(file)
@@ -127,55 +160,37 @@ func checkContainers(c *config.Config, out io.Writer) (damaged bool, err error) 
 			return false, err
 		}
 		printSalvaged(out, "containers", done)
-		if err := keepStrays(c, file, out); err != nil {
-			return false, err
-		}
+		salvaged, damaged = true, len(done.Lost) > 0
 	case errors.Is(err, database.ErrDamaged):
 		fmt.Fprintln(out, "containers:", err)
 		return true, nil
 	case err != nil:
 		return false, err
 	}
-	err = container.ReadStore(file, func(id string, err error) {
-		damaged = true
+	known := map[string]bool{}
+	records, err := container.ReadStore(file, func(id string, err error) {
+		damaged, known[id] = true, true
 		fmt.Fprintf(out, "container %s: its record cannot be read, so it is not served; its files are kept: %v\n", id, err)
 	})
-	return damaged, err
-}
-
-// keepStrays moves the files of containers whose records were lost out of the
-// daemon's reach, which would take them for leftovers.
-func keepStrays(c *config.Config, file string, out io.Writer) error {
-	known := map[string]bool{}
-	store, err := container.OpenStore(file)
-	if err != nil {
-		return err
-	}
-	records, err := store.Load(func(id string, _ error) { known[id] = true })
-	if err := errors.Join(err, store.Close()); err != nil {
-		return err
+	if err != nil || !salvaged {
+		return damaged, err
 	}
 	for _, r := range records {
 		known[r.ID] = true
 	}
-	layers := filepath.Join(c.DataRoot, "image", "rw")
+	return damaged, printStrays(filepath.Join(c.DataRoot, "image", "rw"), known, out)
+}
+
+// printStrays tells which containers' files have no record.
+func printStrays(layers string, known map[string]bool, out io.Writer) error {
 	entries, err := os.ReadDir(layers)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	for _, e := range entries {
-		if known[e.Name()] || e.Name()[0] == '.' {
-			continue
+		if id := e.Name(); !known[id] && id[0] != '.' {
+			fmt.Fprintf(out, "container %s: its record is lost; what it wrote is kept in %s\n", id, filepath.Join(layers, id, "upper"))
 		}
-		lost := filepath.Join(c.DataRoot, "lost")
-		if err := os.MkdirAll(lost, 0o700); err != nil {
-			return err
-		}
-		to := filepath.Join(lost, e.Name())
-		if err := os.Rename(filepath.Join(layers, e.Name()), to); err != nil {
-			return err
-		}
-		fmt.Fprintf(out, "container %s: its record is lost; what it wrote is in %s now\n", e.Name(), filepath.Join(to, "upper"))
 	}
 	return nil
 }

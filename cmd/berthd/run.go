@@ -133,7 +133,7 @@ func open(c *config.Config, log *slog.Logger, closers *[]func() error) (*engine.
 	p := &engine.Parts{Logger: log}
 	closing := func(f func() error) { *closers = append(*closers, f) }
 	var err error
-	if p.Containers, err = container.OpenStore(filepath.Join(c.DataRoot, "containers.db")); err != nil {
+	if p.Containers, err = container.OpenStore(containersFile(c), containerDirs(c)...); err != nil {
 		return nil, err
 	}
 	closing(p.Containers.Close)

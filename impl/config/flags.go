@@ -96,12 +96,13 @@ func (c *Config) checkFlags(f *pflag.FlagSet, usage io.Writer) {
 	f.Usage = func() {
 		shown := pflag.NewFlagSet("", pflag.ContinueOnError)
 		shown.SortFlags = false
-		for _, name := range []string{"repair", "data-root", "config-file", "log-level", "log-format"} {
+		for _, name := range []string{"repair", "data-root", "exec-root", "config-file", "log-level", "log-format"} {
 			shown.AddFlag(f.Lookup(name))
 		}
 		fmt.Fprintf(usage, `berthd check reads all images, layers, names and databases below the data root and
 compares them with what they should be. The daemon must not run meanwhile.
-Without --repair nothing is changed.
+Without --repair nothing is changed. With --repair, no container may run either:
+they outlive the daemon, and need the layers that a repair replaces or removes.
 
 With --repair, a layer is unpacked again if its compressed form is kept. What
 is beyond saving is removed: an image with a damaged layer, with its names
@@ -110,12 +111,12 @@ A damaged database is replaced by one with everything that could be read; the ol
 file stays beside it. What containers wrote is never touched.
 
 Usage:
-  berthd check [--repair] [--data-root DIR]
+  berthd check [--repair] [--data-root DIR] [--exec-root DIR]
 
 Exit status:
   0  everything is whole, or was made so
-  1  something is damaged; it was printed, one line each
-  2  the check could not be made: the daemon runs, a file cannot be read, …
+  1  something is damaged or lost; it was printed, one line each
+  2  the check could not be made: the daemon or a container runs, a file cannot be read, …
 
 Flags:
 %s

@@ -26,9 +26,10 @@ var bucketContainers = []byte("containers")
 var ErrInUse = errors.New("the store is in use by another process")
 
 // OpenStore opens or makes the file at path. A damaged one is salvaged: see
-// Condition.
-func OpenStore(path string) (*Store, error) {
-	db, condition, err := database.Open(path, bucketContainers)
+// Condition. What belongs to containers lies in the folders named, by their ids:
+// with any of it there, a file that is missing or empty is damaged.
+func OpenStore(path string, named ...string) (*Store, error) {
+	db, condition, err := database.Open(path, named, bucketContainers)
 	if errors.Is(err, database.ErrInUse) {
 		return nil, fmt.Errorf("open %s: %w", path, ErrInUse)
 	}
@@ -42,18 +43,17 @@ func OpenStore(path string) (*Store, error) {
 // Condition tells in what state the file was.
 func (s *Store) Condition() database.Condition { return s.condition }
 
-// ReadStore reads the file at path without changing it and reports to bad what
-// Load would. A file that is not there holds nothing.
-func ReadStore(path string, bad func(id string, err error)) error {
+// ReadStore reads the file at path as Load does, without changing it. A file that is not there holds nothing.
+func ReadStore(path string, bad func(id string, err error)) ([]*Record, error) {
 	if st, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) || err == nil && st.Size() == 0 {
-		return nil
+		return nil, nil
 	}
 	db, err := bolt.Open(path, 0, &bolt.Options{Timeout: 200 * time.Millisecond, ReadOnly: true})
 	if err != nil {
-		return fmt.Errorf("open %s: %w", path, err)
+		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
-	_, err = (&Store{db: db}).Load(bad)
-	return errors.Join(err, db.Close())
+	records, err := (&Store{db: db}).Load(bad)
+	return records, errors.Join(err, db.Close())
 }
 
 // Close closes the file.

@@ -1,6 +1,7 @@
 package database
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -63,6 +64,28 @@ func TestCheckWhole(t *testing.T) {
 	}
 }
 
+// readBack gives the records of the file at path, by bucket and key.
+func readBack(t testing.TB, path string) map[string]string {
+	t.Helper()
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: time.Second, ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	all := map[string]string{}
+	if err := db.View(func(tx *bbolt.Tx) error {
+		return tx.ForEach(func(name []byte, b *bbolt.Bucket) error {
+			return b.ForEach(func(k, v []byte) error {
+				all[string(name)+"/"+string(k)] = string(v)
+				return nil
+			})
+		})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
 // Whatever page is damaged, Check and Salvage end, Salvage's file is whole, and
 // what it holds is what was written.
 func TestDamage(t *testing.T) {
@@ -74,6 +97,10 @@ func TestDamage(t *testing.T) {
 	content, err := os.ReadFile(whole)
 	if err != nil {
 		t.Fatal(err)
+	}
+	written := readBack(t, whole)
+	if len(written) != 2*records {
+		t.Fatalf("%d records", len(written))
 	}
 	page := os.Getpagesize()
 	noise := make([]byte, page)
@@ -95,10 +122,14 @@ func TestDamage(t *testing.T) {
 				continue // not even the two head pages: see TestNothingLeft
 			}
 			path := filepath.Join(t.TempDir(), "x.db")
-			if err := os.WriteFile(path, harm(append([]byte(nil), content...), at), 0o600); err != nil {
+			harmedContent := harm(append([]byte(nil), content...), at)
+			if err := os.WriteFile(path, harmedContent, 0o600); err != nil {
 				t.Fatal(err)
 			}
 			err := Check(path)
+			if err == nil && at < 2*page && name != "byte" && name != "flags" {
+				t.Errorf("%s of head %d is not noticed", name, at/page)
+			}
 			if err == nil {
 				continue // a page that nobody needs, or a value: that is for its owner to see
 			}
@@ -118,8 +149,26 @@ func TestDamage(t *testing.T) {
 			if s.Kept < 2*records && len(s.Lost) == 0 {
 				t.Errorf("%s of page %d: kept %d, but nothing lost", name, at/page, s.Kept)
 			}
-			if _, err := os.Lstat(s.Aside); err != nil {
-				t.Error(err)
+			if at < 2*page && s.Kept != 2*records {
+				t.Errorf("%s of head %d: kept %d", name, at/page, s.Kept)
+			}
+			kept := readBack(t, path)
+			if len(kept) != s.Kept {
+				t.Errorf("%s of page %d: %d records instead of %d", name, at/page, len(kept), s.Kept)
+			}
+			strange := 0
+			for k, v := range kept {
+				if written[k] != v {
+					strange++
+				}
+			}
+			// One byte can make one key or value another one, or name a bucket otherwise.
+			if strange > 0 && name != "byte" {
+				t.Errorf("%s of page %d: %d of %d records were never written", name, at/page, strange, len(kept))
+			}
+			harmed, err := os.ReadFile(s.Aside)
+			if err != nil || !bytes.Equal(harmed, harmedContent) {
+				t.Errorf("%s of page %d: not kept as it was: %v", name, at/page, err)
 			}
 		}
 	}
@@ -177,4 +226,133 @@ func FuzzCheck(f *testing.F) {
 			t.Error(err)
 		}
 	})
+}
+
+// A file that is gone or empty is damage while there are things that its records
+// named, also at later starts.
+func TestRecordsGone(t *testing.T) {
+	for _, how := range []string{"gone", "empty"} {
+		for _, content := range []string{"", "c1", ".unfinished"} {
+			root := t.TempDir()
+			path, things := filepath.Join(root, "x.db"), filepath.Join(root, "things")
+			if err := os.MkdirAll(filepath.Join(things, content), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if how == "empty" {
+				if err := os.WriteFile(path, nil, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			lost := content == "c1"
+			if err := Check(path, filepath.Join(root, "none"), things); errors.Is(err, ErrDamaged) != lost || err == nil == lost {
+				t.Errorf("%s, %q: %v", how, content, err)
+			}
+			for i := range 3 {
+				db, c, err := Open(path, []string{things}, []byte("a"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if (c.Aside != "") != lost || (c.Damage != nil) != (lost && i == 0) {
+					t.Errorf("%s, %q, start %d: %+v", how, content, i, c)
+				}
+				if err := db.Close(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	path := filepath.Join(t.TempDir(), "x.db")
+	if err := Check(path, "/proc/self/comm"); err == nil || errors.Is(err, ErrDamaged) {
+		t.Errorf("what cannot be looked at: %v", err)
+	}
+}
+
+// What lies aside is found whatever the folder's name is.
+func TestAsideName(t *testing.T) {
+	for _, name := range []string{"plain", "a[b", "*", `back\\slash`} {
+		dir := filepath.Join(t.TempDir(), name)
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(dir, "x.db")
+		if err := os.WriteFile(path, []byte("no database"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var first string
+		for i := range 2 {
+			db, c, err := Open(path, nil, []byte("a"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := db.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if i == 0 {
+				first = c.Aside
+			}
+			if c.Aside == "" || c.Aside != first || (c.Salvaged != nil) != (i == 0) {
+				t.Errorf("%s, start %d: %+v", name, i, c)
+			}
+		}
+	}
+}
+
+// Keys out of order are noticed also where two pages meet, and between a branch and
+// the page below.
+func TestOrderAcrossPages(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.db")
+	fill(t, path)
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := os.Getpagesize()
+	leaves, noticed := 0, 0
+	for at := 2 * page; at < len(content); at += page {
+		count := int(order.Uint16(content[at+10:]))
+		if order.Uint16(content[at+8:]) != flagLeaf || count < 3 || order.Uint32(content[at+12:]) != 0 {
+			continue
+		}
+		for _, harm := range []struct {
+			element int
+			to      byte
+		}{{0, 'a'}, {count - 1, 'z'}} { // less than all, more than all
+			harmed := bytes.Clone(content)
+			e := at + pageHead + harm.element*elementSize
+			harmed[e+int(order.Uint32(harmed[e+4:]))] = harm.to
+			if err := os.WriteFile(path, harmed, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			leaves++
+			if errors.Is(Check(path), ErrDamaged) {
+				noticed++
+			}
+		}
+	}
+	// A free page's are not looked at, and the very last key of a bucket may be any.
+	t.Logf("%d of %d noticed", noticed, leaves)
+	inUse := usedLeaves(t, content)
+	if want := 2*inUse - 2; noticed < want {
+		t.Errorf("%d noticed, of %d pages in use", noticed, inUse)
+	}
+}
+
+// usedLeaves counts the leaves with keys that are in use.
+func usedLeaves(t *testing.T, content []byte) (n int) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "x.db")
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := readFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.buckets(func(string, []byte, []byte) {}, func(_ string, err error) { t.Error(err) })
+	for id := range f.seen {
+		if id > 1 && id != f.root && order.Uint16(content[id*f.pageSize+8:]) == flagLeaf {
+			n++
+		}
+	}
+	return n
 }

@@ -44,6 +44,8 @@ type file struct {
 	pageSize uint64
 	// pages is the number of pages in use, of which root and freelist are two.
 	pages, root, freelist uint64
+	// headless says that only one of the two heads is valid.
+	headless error
 	// seen are the pages that were read, each of which has one place.
 	seen map[uint64]bool
 }
@@ -58,9 +60,13 @@ func readFile(path string) (*file, error) {
 }
 
 // readHead finds the valid head. The second one lies a page further, and only a
-// valid first one says how far that is, so usual sizes are tried.
+// valid first one says how far that is, so usual sizes are tried. bbolt makes a
+// file with two valid heads and writes one of them at the end of each transaction,
+// in turn, so both are valid unless the disk harmed one, or power was lost within
+// the few bytes of a write.
 func (f *file) readHead() error {
 	var newest uint64
+	valid := map[uint64]int{}
 	for size := 1 << 10; size <= 64<<10; size <<= 1 {
 		for _, at := range []int{0, size} {
 			if at+pageHead+metaSize > len(f.data) {
@@ -72,6 +78,7 @@ func (f *file) readHead() error {
 			if order.Uint32(m) != magic || order.Uint32(m[4:]) != version || order.Uint64(m[56:]) != sum.Sum64() || int(order.Uint32(m[8:])) != size {
 				continue
 			}
+			valid[uint64(size)]++
 			if tx := order.Uint64(m[48:]); f.pageSize == 0 || tx > newest {
 				newest = tx
 				f.pageSize, f.root, f.freelist, f.pages = uint64(size), order.Uint64(m[16:]), order.Uint64(m[32:]), order.Uint64(m[40:])
@@ -80,6 +87,9 @@ func (f *file) readHead() error {
 	}
 	if f.pageSize == 0 {
 		return fmt.Errorf("%w: it has no valid head", ErrDamaged)
+	}
+	if valid[f.pageSize] < 2 {
+		f.headless = fmt.Errorf("%w: one of its two heads is not valid: what the last transaction wrote may be missing", ErrDamaged)
 	}
 	return nil
 }
@@ -126,22 +136,37 @@ func (p *page) cut(i int, pos, size uint64) ([]byte, error) {
 	return p.body[from:][:size], nil
 }
 
-// walk reads the tree at page id in the order of its keys. It goes on
-// after damage, so that what can be read is read; every damage goes to bad.
-func (f *file) walk(id uint64, depth int, fn func(k, v []byte, bucket bool), bad func(error)) {
-	p, err := f.page(id)
+// walker reads one tree in the order of its keys. It goes on after damage, so
+// that what can be read is read; every damage goes to bad.
+type walker struct {
+	*file
+	fn  func(k, v []byte, bucket bool)
+	bad func(error)
+	// last is the last key of a leaf; nil before the first.
+	last []byte
+}
+
+func (f *file) walk(id uint64, fn func(k, v []byte, bucket bool), bad func(error)) {
+	w := &walker{file: f, fn: fn, bad: bad}
+	w.walk(id, 0, nil)
+}
+
+// walk reads the page id, whose keys are not less than least.
+func (w *walker) walk(id uint64, depth int, least []byte) {
+	p, err := w.page(id)
 	if err != nil {
-		bad(err)
+		w.bad(err)
 		return
 	}
 	if depth > maxDepth {
-		bad(fmt.Errorf("%w: page %d: more than %d storeys", ErrDamaged, id, maxDepth))
+		w.bad(fmt.Errorf("%w: page %d: more than %d storeys", ErrDamaged, id, maxDepth))
 		return
 	}
-	f.elements(id, p, depth, fn, bad)
+	w.elements(id, p, depth, least)
 }
 
-func (f *file) elements(id uint64, p *page, depth int, fn func(k, v []byte, bucket bool), bad func(error)) {
+func (w *walker) elements(id uint64, p *page, depth int, least []byte) {
+	bad := w.bad
 	if p.flags != flagLeaf && p.flags != flagBranch {
 		bad(fmt.Errorf("%w: page %d is of no kind that holds keys (%#x)", ErrDamaged, id, p.flags))
 		return
@@ -150,7 +175,6 @@ func (f *file) elements(id uint64, p *page, depth int, fn func(k, v []byte, buck
 		bad(fmt.Errorf("%w: page %d has more elements than room", ErrDamaged, id))
 		return
 	}
-	var last []byte
 	for i := range p.count {
 		e := p.body[i*elementSize:]
 		var pos, ksize, vsize, child uint64
@@ -162,25 +186,30 @@ func (f *file) elements(id uint64, p *page, depth int, fn func(k, v []byte, buck
 		kv, err := p.cut(i, pos, ksize+vsize)
 		if err != nil {
 			bad(fmt.Errorf("page %d: %w", id, err))
+			if p.flags == flagBranch { // the page below may be whole
+				w.walk(child, depth+1, nil)
+			}
 			continue
 		}
 		k := kv[:ksize]
-		if i > 0 && bytes.Compare(last, k) >= 0 {
+		// A key is more than all before it and, since a branch's key leads to it, not
+		// less than that one. Which of two keys is wrong cannot be told, so both count.
+		if w.last != nil && bytes.Compare(w.last, k) >= 0 || bytes.Compare(k, least) < 0 {
 			bad(fmt.Errorf("%w: page %d: keys out of order", ErrDamaged, id))
-			continue
 		}
-		last = k
+		least = k
 		if p.flags == flagBranch {
-			f.walk(child, depth+1, fn, bad)
+			w.walk(child, depth+1, k)
 			continue
 		}
-		fn(k, kv[ksize:], order.Uint32(e)&isBucket != 0)
+		w.last = k
+		w.fn(k, kv[ksize:], order.Uint32(e)&isBucket != 0)
 	}
 }
 
 // buckets reads all buckets and their keys.
 func (f *file) buckets(fn func(bucket string, k, v []byte), bad func(bucket string, err error)) {
-	f.walk(f.root, 0, func(name, v []byte, bucket bool) {
+	f.walk(f.root, func(name, v []byte, bucket bool) {
 		fail := func(err error) { bad(string(name), err) }
 		if !bucket || len(v) < bucketHead {
 			fail(fmt.Errorf("%w: it is no bucket", ErrDamaged))
@@ -195,7 +224,7 @@ func (f *file) buckets(fn func(bucket string, k, v []byte), bad func(bucket stri
 			fn(string(name), k, v)
 		}
 		if root := order.Uint64(v); root != 0 {
-			f.walk(root, 0, key, fail)
+			f.walk(root, key, fail)
 			return
 		}
 		v = v[bucketHead:]
@@ -208,7 +237,7 @@ func (f *file) buckets(fn func(bucket string, k, v []byte), bad func(bucket stri
 			fail(fmt.Errorf("%w: its page holds no keys", ErrDamaged))
 			return
 		}
-		f.elements(0, inline, 0, key, fail)
+		(&walker{file: f, fn: key, bad: fail}).elements(0, inline, 0, nil)
 	}, func(err error) { bad("", err) })
 }
 

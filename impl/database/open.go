@@ -3,7 +3,11 @@ package database
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -34,10 +38,11 @@ const lockWait = 500 * time.Millisecond
 
 // Open opens the file at path, or makes it, with the given buckets, whatever
 // its state: what can be read out of a damaged one goes into a new one, and a
-// file on a read-only disk is opened for reading.
-func Open(path string, buckets ...[]byte) (_ *bbolt.DB, c Condition, err error) {
+// file on a read-only disk is opened for reading. The things that its records name
+// lie in the folders named: see Check.
+func Open(path string, named []string, buckets ...[]byte) (_ *bbolt.DB, c Condition, err error) {
 	options := &bbolt.Options{Timeout: lockWait, FreelistType: bbolt.FreelistMapType}
-	if c.Damage = Check(path); c.Damage != nil {
+	if c.Damage = Check(path, named...); c.Damage != nil {
 		if !errors.Is(c.Damage, ErrDamaged) {
 			return nil, c, c.Damage
 		}
@@ -45,9 +50,11 @@ func Open(path string, buckets ...[]byte) (_ *bbolt.DB, c Condition, err error) 
 			return nil, c, fmt.Errorf("%w; it could not be salvaged: %w", c.Damage, err)
 		}
 	}
-	earlier, err := filepath.Glob(path + ".damaged-*")
-	if err == nil && len(earlier) > 0 {
-		c.Aside = earlier[len(earlier)-1]
+	if c.Aside, err = lastAside(path); err != nil {
+		return nil, c, err
+	}
+	if c.Salvaged != nil {
+		c.Aside = c.Salvaged.Aside
 	}
 	db, err := bbolt.Open(path, 0o600, options)
 	if errors.Is(err, unix.EROFS) {
@@ -67,6 +74,27 @@ func Open(path string, buckets ...[]byte) (_ *bbolt.DB, c Condition, err error) 
 		return nil, c, errors.Join(fmt.Errorf("open %s: %w", path, err), db.Close())
 	}
 	return db, c, nil
+}
+
+// lastAside is the newest damaged file beside the one at path, or empty.
+func lastAside(path string) (string, error) {
+	dir, base := filepath.Split(path)
+	if dir == "" {
+		dir = "."
+	}
+	entries, err := os.ReadDir(dir) // sorted, as the times in the names are
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("look for damaged databases: %w", err)
+	}
+	for _, e := range slices.Backward(entries) {
+		if strings.HasPrefix(e.Name(), base+asideInfix) {
+			return filepath.Join(dir, e.Name()), nil
+		}
+	}
+	return "", nil
 }
 
 // complete makes the buckets that are missing. On a full disk a file that has

@@ -13,11 +13,21 @@ import (
 
 var things = []byte("things")
 
+// wantFilled looks for all that filledBytes wrote.
+func wantFilled(tx *bbolt.Tx) error {
+	for i := range 40 {
+		if got := tx.Bucket(things).Get(fmt.Appendf(nil, "key%03d", i)); !bytes.Equal(got, bytes.Repeat([]byte{byte(i)}, 600)) {
+			return fmt.Errorf("nothing is damaged, but record %d is %.20q", i, got)
+		}
+	}
+	return nil
+}
+
 // filledBytes makes a file with some pages of content and gives its bytes.
 func filledBytes(t *testing.T) []byte {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "db")
-	db, c, err := Open(path, things)
+	db, c, err := Open(path, nil, things)
 	if err != nil || c.Damage != nil || c.ReadOnly {
 		t.Fatal(err, c)
 	}
@@ -61,7 +71,7 @@ func TestOpenDamaged(t *testing.T) {
 			if err := os.WriteFile(path, content, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			db, c, err := Open(path, things)
+			db, c, err := Open(path, nil, things)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -70,6 +80,11 @@ func TestOpenDamaged(t *testing.T) {
 				kept, err := os.ReadFile(c.Aside)
 				if err != nil || !bytes.Equal(kept, content) {
 					t.Errorf("not kept as it was: %v", err)
+				}
+			}
+			if c.Damage == nil && len(content) > 0 {
+				if err := db.View(wantFilled); err != nil {
+					t.Error(err)
 				}
 			}
 			if err := db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(things).Put([]byte("new"), []byte("value")) }); err != nil {
@@ -81,12 +96,12 @@ func TestOpenDamaged(t *testing.T) {
 
 func TestInUse(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "db")
-	db, _, err := Open(path, things)
+	db, _, err := Open(path, nil, things)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	if _, c, err := Open(path, things); err == nil || c.Damage != nil {
+	if _, c, err := Open(path, nil, things); err == nil || c.Damage != nil {
 		t.Fatalf("opened twice: %v %v", err, c)
 	}
 }

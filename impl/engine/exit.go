@@ -134,7 +134,7 @@ func (e *Engine) restore(ctx context.Context) error {
 			e.Logger.Error("something of containers that do not exist is left", "error", err)
 		}
 	}
-	unmount := e.Volumes.ReconcileMounts(func(id string) bool { return live[id] })
+	unmount := e.Volumes.ReconcileMounts(keep)
 	e.background(func(ctx context.Context) {
 		if err := unmount(ctx); err != nil {
 			e.Logger.Error("volumes of containers that are gone could not be unmounted", "error", err)

@@ -24,7 +24,7 @@ import (
 // damaged. done is nil if the database is whole.
 func RepairDatabase(root string) (done *database.Salvaged, err error) {
 	file := filepath.Join(root, dbFile)
-	err = database.Check(file)
+	err = database.Check(file, namedDirs(root)...)
 	if !errors.Is(err, database.ErrDamaged) {
 		return nil, err
 	}

@@ -165,7 +165,7 @@ func Open(root string, o Options) (*Store, error) {
 func (s *Store) open() error {
 	file := filepath.Join(s.root, dbFile)
 	if s.readOnly {
-		if err := database.Check(file); err != nil {
+		if err := database.Check(file, namedDirs(s.root)...); err != nil {
 			return fmt.Errorf("%w: run \"berthd check --repair\"", err)
 		}
 		return s.openReadOnly(file)
@@ -180,7 +180,7 @@ func (s *Store) open() error {
 		return err
 	}
 	var err error
-	if s.db, s.condition, err = database.Open(file, buckets...); err != nil {
+	if s.db, s.condition, err = database.Open(file, namedDirs(s.root), buckets...); err != nil {
 		if errors.Is(err, database.ErrInUse) {
 			return fault.Unavailable("image store %s is in use by another process", s.root)
 		}
@@ -195,6 +195,11 @@ func (s *Store) open() error {
 	}
 	s.trash = newTrash(filepath.Join(s.root, trashDir), s.log)
 	return s.sweep()
+}
+
+// namedDirs are the folders of what the database names and cannot be had again from it.
+func namedDirs(root string) []string {
+	return []string{filepath.Join(root, layersDir), filepath.Join(root, rwDir)}
 }
 
 // tellCondition logs what is wrong with the database.

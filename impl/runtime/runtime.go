@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -107,6 +108,36 @@ func (r *Runtime) List() ([]string, error) {
 	var ids []string
 	for _, e := range entries {
 		if e.IsDir() && e.Name() != stateDirName {
+			ids = append(ids, e.Name())
+		}
+	}
+	return ids, nil
+}
+
+// Live gives the ids of the containers below a runtime's root that a process still
+// looks after. It changes nothing and needs no Runtime: it is for those that must
+// not disturb any container. A root that is not there has none.
+func Live(root string) ([]string, error) {
+	entries, err := os.ReadDir(root)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list the containers: %w", err)
+	}
+	var ids []string
+	for _, e := range entries {
+		if !e.IsDir() || e.Name() == stateDirName {
+			continue
+		}
+		h, err := readHandle(filepath.Join(root, e.Name()))
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if h.Shim != 0 && lives(h.Shim, h.ShimStart) {
 			ids = append(ids, e.Name())
 		}
 	}

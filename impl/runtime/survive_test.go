@@ -80,6 +80,9 @@ func TestSurvivesTheDaemon(t *testing.T) {
 	if ids, err := w.rt.List(); err != nil || len(ids) != 1 || ids[0] != id {
 		t.Fatalf("list = %v, %v", ids, err)
 	}
+	if ids, err := runtime.Live(w.root); err != nil || len(ids) != 1 || ids[0] != id {
+		t.Errorf("live = %v, %v", ids, err)
+	}
 	task := w.load(id)
 	if _, over := task.Exit(); over {
 		t.Fatal("it has ended")
@@ -100,6 +103,11 @@ func TestSurvivesTheDaemon(t *testing.T) {
 	if got := output(readLog(t, log), "stdout"); got != "begin\ngot input\n" {
 		t.Errorf("log = %q", got)
 	}
+	eventually(t, "its end", func() bool {
+		ids, err := runtime.Live(w.root)
+		must(t, err)
+		return len(ids) == 0
+	})
 }
 
 func TestExitsWhileTheDaemonIsDown(t *testing.T) {
