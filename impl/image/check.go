@@ -14,6 +14,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"go.etcd.io/bbolt"
+	"golang.org/x/sys/unix"
 
 	"github.com/seed-50ced230/berth/impl/database"
 	"github.com/seed-50ced230/berth/impl/image/layer"
@@ -42,11 +43,15 @@ func RepairDatabase(root string) (done *database.Salvaged, err error) {
 // that containers wrote are never touched; a container whose image was removed
 // can be started again when the image is back.
 //
-// Check may run beside other operations; containers that have a repaired layer
-// mounted keep the old one until they are started again.
+// What the disk fails to read is reported and left: it may be whole, and reading
+// it again may work. Any other error of the system ends the check.
+//
+// Check may run beside other operations. Not so with repair: it replaces and removes
+// layers, on which no container may run, since an overlay whose lower folders change
+// has no defined behaviour.
 func (s *Store) Check(ctx context.Context, repair bool) (*Report, error) {
 	c := &checker{s: s, repair: repair && !s.readOnly}
-	for _, step := range []func(context.Context) error{c.records, c.blobs, c.layers, c.manifests, c.images, c.containers} {
+	for _, step := range []func(context.Context) error{c.records, c.blobs, c.lostLayers, c.layers, c.manifests, c.images, c.containers} {
 		if err := step(ctx); err != nil {
 			return &c.Report, fmt.Errorf("check image store: %w", err)
 		}
@@ -199,17 +204,63 @@ func (c *checker) layers(ctx context.Context) error {
 		c.Layers++
 		c.LayerBytes += t.Size
 		err := layer.Verify(ctx, s.layerPath(t.Dir), t.DiffID)
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
 		if err == nil {
 			continue
 		}
+		if isDiskError(err) && ctx.Err() == nil {
+			c.found(Finding{Kind: Layer, Name: t.chain.String(), Err: fmt.Errorf("%w; it is left as it is", err), Images: s.imagesOn(t.chain)})
+			continue
+		}
+		if ctx.Err() != nil || !errors.Is(err, layer.ErrDamaged) {
+			return cmp.Or(ctx.Err(), fmt.Errorf("layer %s: %w", t.chain, err))
+		}
 		f := Finding{Kind: Layer, Name: t.chain.String(), Err: err, Images: s.markDamaged(t.chain, err)}
 		if c.repair {
-			if rerr := s.repairLayer(ctx, &t.layerEntry); rerr != nil {
+			if rerr := s.repairLayer(ctx, &t.layerEntry); ctx.Err() != nil {
+				return ctx.Err()
+			} else if rerr != nil {
 				// It goes with its last image.
 				f.Err, f.Outcome = fmt.Errorf("%w; %w", err, rerr), Discarded
+			} else {
+				f.Outcome = Repaired
+			}
+		}
+		c.found(f)
+	}
+	return nil
+}
+
+// isDiskError says that a disk or its file system failed to read something.
+func isDiskError(err error) bool {
+	return errors.Is(err, unix.EIO) || errors.Is(err, unix.EUCLEAN) || errors.Is(err, unix.EBADMSG)
+}
+
+// lostLayers makes the layers of images again whose records are lost, from their
+// compressed forms and in the order of their chains. It comes before layers, which
+// lets go of those that nothing stands on.
+func (c *checker) lostLayers(ctx context.Context) error {
+	s := c.s
+	s.mu.RLock()
+	var lost []*layerEntry
+	seen := map[digest.Digest]bool{}
+	for _, img := range s.images {
+		var parent digest.Digest
+		for i, chain := range chainIDs(img.RootFS.DiffIDs) {
+			if s.layers[chain] == nil && !seen[chain] {
+				seen[chain] = true
+				lost = append(lost, &layerEntry{chain: chain, layerRecord: layerRecord{DiffID: img.RootFS.DiffIDs[i], Parent: parent}})
+			}
+			parent = chain
+		}
+	}
+	s.mu.RUnlock()
+	for _, l := range lost {
+		f := Finding{Kind: Layer, Name: l.chain.String(), Err: errors.New("its record is lost"), Images: s.imagesOn(l.chain)}
+		if c.repair {
+			if err := s.repairLayer(ctx, l); ctx.Err() != nil {
+				return ctx.Err()
+			} else if err != nil {
+				f.Err, f.Outcome = fmt.Errorf("%w; %w", f.Err, err), Discarded
 			} else {
 				f.Outcome = Repaired
 			}
@@ -243,14 +294,25 @@ func (s *Store) markDamaged(chain digest.Digest, err error) []digest.Digest {
 		marked.damaged = err
 		s.layers[chain] = &marked
 	}
-	var images []digest.Digest
+	images := s.imagesOnLocked(chain)
+	s.publishLocked(images...)
+	return images
+}
+
+// imagesOn gives the images of a layer.
+func (s *Store) imagesOn(chain digest.Digest) []digest.Digest {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.imagesOnLocked(chain)
+}
+
+func (s *Store) imagesOnLocked(chain digest.Digest) (images []digest.Digest) {
 	for id, img := range s.images {
 		if slices.Contains(chainIDs(img.RootFS.DiffIDs), chain) {
 			images = append(images, id)
 		}
 	}
 	slices.Sort(images)
-	s.publishLocked(images...)
 	return images
 }
 

@@ -371,3 +371,53 @@ func TestDatabaseGone(t *testing.T) {
 		}
 	}
 }
+
+// A layer whose record is lost is made again from its compressed form, and its
+// image stays, whether the database is damaged or only lacks the record.
+func TestLayerRecordLost(t *testing.T) {
+	ctx := context.Background()
+	r := newRegistry(t)
+	one := newStore(t)
+	load(t, one, archiveOf(t, three("three:latest")))
+	tag(t, one, "three", r.Host+"/x")
+	repo := repository(t, r, "x", registry.Credential{})
+	mustPush(t, one, repo, "latest")
+	for n := range 3 {
+		root := t.TempDir()
+		s := open(t, root)
+		if _, err := s.Pull(ctx, repo, "latest", nil); err != nil {
+			t.Fatal(err)
+		}
+		img, err := s.Get(r.Host + "/x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		chain := chainIDs(img.RootFS.DiffIDs)[n]
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		tamper(t, root, func(tx *bbolt.Tx) error { return tx.Bucket(bucketLayers).Delete([]byte(chain)) })
+		s = open(t, root)
+		report, err := s.Check(ctx, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(report.Findings) != 1 || report.Findings[0].Kind != Layer || report.Findings[0].Outcome != Repaired {
+			t.Errorf("layer %d: %v", n, report.Findings)
+		}
+		if err := s.Save(ctx, io.Discard, []string{r.Host + "/x"}); err != nil {
+			t.Errorf("layer %d: %v", n, err)
+		}
+		if again, err := s.Check(ctx, false); err != nil || len(again.Findings) > 0 || again.Layers != 3 {
+			t.Errorf("layer %d, again: %+v %v", n, again, err)
+		}
+		for _, l := range s.layers {
+			if want := s.usersLocked(l.chain); l.refs != want {
+				t.Errorf("layer %s has %d references instead of %d", l.chain, l.refs, want)
+			}
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -240,6 +240,11 @@ func (s *Store) sweep() error {
 		s.log.Warn("image store: parts of it cannot be read, so nothing is swept; run \"berthd check --repair\"", "count", len(s.unread))
 		return nil
 	}
+	if img := s.lackingLayer(); img != nil {
+		s.log.Warn("image store: an image lacks a layer, so nothing is swept: what is left may serve to make it again; run \"berthd check --repair\", or pull or load the image",
+			"image", img.ID)
+		return nil
+	}
 	for chain, l := range s.layers {
 		if l.refs == 0 { // its image went, but the record stayed
 			l.refs = 1
@@ -256,6 +261,18 @@ func (s *Store) sweep() error {
 		s.log.Info("image store: sweep", "path", path)
 		if err := s.trash.add(filepath.Join(s.root, path)); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// lackingLayer is an image of which a layer has no record, nil if there is none.
+func (s *Store) lackingLayer() *Image {
+	for _, img := range s.images {
+		for _, chain := range chainIDs(img.RootFS.DiffIDs) {
+			if s.layers[chain] == nil {
+				return img
+			}
 		}
 	}
 	return nil
