@@ -30,7 +30,7 @@ func (m *Manager) Connect(ctx context.Context, containerID string, spec Endpoint
 		return nil, fault.Invalid("a container in network mode %s cannot be connected to a network", s.Mode)
 	}
 	var undo undoStack
-	if err := m.connect(s, spec, &undo); err != nil {
+	if err := m.connect(ctx, s, spec, &undo); err != nil {
 		if undoErr := undo.run(); undoErr != nil {
 			m.log.Error("undo of a failed connection is incomplete", "container", containerID, "err", undoErr)
 		}
@@ -40,7 +40,7 @@ func (m *Manager) Connect(ctx context.Context, containerID string, spec Endpoint
 }
 
 // connect changes s, which is the caller's copy.
-func (m *Manager) connect(s *Sandbox, spec EndpointSpec, undo *undoStack) error {
+func (m *Manager) connect(ctx context.Context, s *Sandbox, spec EndpointSpec, undo *undoStack) error {
 	n, err := m.use(spec.Network)
 	if err != nil {
 		return err
@@ -57,7 +57,7 @@ func (m *Manager) connect(s *Sandbox, spec EndpointSpec, undo *undoStack) error 
 	was := s.forwards()
 	if n.remote != nil {
 		s.Endpoints = append(s.Endpoints, e)
-		if err := m.enter(s, len(s.Endpoints)-1, n, undo); err != nil {
+		if err := m.enter(ctx, s, len(s.Endpoints)-1, n, undo); err != nil {
 			return err
 		}
 		if err := netns.Do(s.Key, s.route); err != nil {

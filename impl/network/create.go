@@ -32,7 +32,7 @@ const devicePrefix = "bb-"
 // CreateSpec asks for a user-defined network.
 type CreateSpec struct {
 	Name string
-	// Driver is "bridge"; empty and "default" mean the same.
+	// Driver is "bridge", as which empty and "default" count, or a plugin's name.
 	Driver     string
 	Internal   bool
 	EnableIPv6 bool
@@ -122,6 +122,7 @@ func (m *Manager) RemoveNetwork(ctx context.Context, nameOrID string) (Network, 
 	if n.remote != nil {
 		// Aside: other networks can be made and removed meanwhile.
 		m.leaving.Go(func() {
+			n.leaving.Wait()
 			ctx, cancel := context.WithTimeout(context.Background(), leavePatience)
 			defer cancel()
 			if err := n.remote.delete(ctx, n.def.ID); err != nil {
@@ -286,15 +287,16 @@ func (m *Manager) chooseSubnet(n *network) error {
 
 // openUserDefined brings a defined network up.
 func (m *Manager) openUserDefined(n *network) (err error) {
-	if n.settings, err = n.def.settings(m.opts); err != nil {
-		return err
-	}
 	if n.pool, err = newPool(n.def.Address, n.def.pool(false)); err != nil {
 		return err
 	}
 	if n.def.Driver != "bridge" {
+		n.settings.hostIP = m.opts.HostIP // the options are the plugin's own
 		n.remote = &remote{m.opts.Plugins, n.def.Driver}
 		return nil
+	}
+	if n.settings, err = n.def.settings(m.opts); err != nil {
+		return err
 	}
 	if n.def.Address6.IsValid() {
 		if n.pool6, err = newPool(n.def.Address6, n.def.pool(true)); err != nil {

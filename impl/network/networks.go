@@ -15,6 +15,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -28,8 +29,8 @@ import (
 // network is a network at work.
 type network struct {
 	def definition
-	// The rest is of bridge networks. bridge is nil where the device could not
-	// be made at the start.
+	// bridge is nil in networks of plugins, and where the device could not be
+	// made at the start.
 	bridge *bridge.Bridge
 	settings
 	pool    *ipam.Pool
@@ -39,6 +40,9 @@ type network struct {
 	gateway6 netip.Addr
 
 	remote *remote // the driver, if it is a plugin
+	// leaving are endpoints that the plugin has yet to let go of; begun only
+	// while the network is used.
+	leaving sync.WaitGroup
 
 	pending bool // being made; guarded by Manager.mu
 	users   int  // endpoints made or in the making; guarded by Manager.mu

@@ -109,8 +109,7 @@ func (d remote) createEndpoint(ctx context.Context, e Endpoint) error {
 	}
 	// The protocol forbids to answer what was asked for with something else.
 	if i := answer.Interface; i != nil && (i.Address != "" || i.MacAddress != "" || i.AddressIPv6 != "") {
-		err = d.wrong("CreateEndpoint", "changes the address %s to %s %s", e.IPv4, i.Address, i.MacAddress)
-		return errors.Join(err, d.deleteEndpoint(ctx, e))
+		return d.wrong("CreateEndpoint", "changes the address %s to %s %s", e.IPv4, i.Address, i.MacAddress)
 	}
 	return nil
 }
@@ -173,19 +172,23 @@ func (d remote) join(ctx context.Context, key string, e Endpoint) (j joined, err
 
 // enter brings an endpoint of a plugin's network, which has its place, into the
 // sandbox, whose namespace exists. i is its index among the endpoints.
-func (m *Manager) enter(s *Sandbox, i int, n *network, undo *undoStack) error {
-	ctx := context.Background() // each call is bounded
+func (m *Manager) enter(ctx context.Context, s *Sandbox, i int, n *network, undo *undoStack) error {
 	e := s.Endpoints[i]
 	e.Interface = "" // the plugin has a say
-	if err := n.remote.createEndpoint(ctx, e); err != nil {
-		return err
+	err := n.remote.createEndpoint(ctx, e)
+	if !plugin.Undone(err) {
+		undo.push(func() error { return briefly(ctx, e, n.remote.deleteEndpoint) })
 	}
-	undo.push(func() error { return n.remote.deleteEndpoint(ctx, e) })
-	j, err := n.remote.join(ctx, s.Key, e)
 	if err != nil {
 		return err
 	}
-	undo.push(func() error { return n.remote.leave(ctx, e) })
+	j, err := n.remote.join(ctx, s.Key, e)
+	if !plugin.Undone(err) {
+		undo.push(func() error { return briefly(ctx, e, n.remote.leave) })
+	}
+	if err != nil {
+		return err
+	}
 	for k := 0; e.Interface == ""; k++ {
 		name := j.prefix + strconv.Itoa(k)
 		if !slices.ContainsFunc(s.Endpoints, func(o Endpoint) bool { return o.EndpointID != e.EndpointID && o.Interface == name }) {
@@ -196,11 +199,11 @@ func (m *Manager) enter(s *Sandbox, i int, n *network, undo *undoStack) error {
 		e.IPv4Gateway = j.gateway
 	}
 	e.Source = j.device
-	undo.push(func() error { return m.giveBack(s.Key, e) })
-	// From here on the device is in one of the two namespaces, and giveBack finds it.
 	if err := bridge.Lend(j.device, s.Key); err != nil {
 		return fault.Internal("plugin %s: take the interface %q: %w", n.remote.name, j.device, err)
 	}
+	// Not before: the name may be that of another interface of the container.
+	undo.push(func() error { return m.giveBack(s.Key, e) })
 	err = netns.Do(s.Key, func() error {
 		return bridge.Furnish(j.device, bridge.Port{Name: e.Interface, MAC: []byte(e.MAC), Address: e.IPv4}, j.routes)
 	})
@@ -212,18 +215,18 @@ func (m *Manager) enter(s *Sandbox, i int, n *network, undo *undoStack) error {
 }
 
 // enterAll brings the endpoints of plugins' networks into a new sandbox.
-func (m *Manager) enterAll(s *Sandbox, networks []*network, undo *undoStack) error {
-	any := false
+func (m *Manager) enterAll(ctx context.Context, s *Sandbox, networks []*network, undo *undoStack) error {
+	entered := false
 	for i, n := range networks {
 		if n.remote == nil {
 			continue
 		}
-		any = true
-		if err := m.enter(s, i, n, undo); err != nil {
+		entered = true
+		if err := m.enter(ctx, s, i, n, undo); err != nil {
 			return err
 		}
 	}
-	if !any {
+	if !entered {
 		return nil
 	}
 	if err := netns.Do(s.Key, s.route); err != nil {
@@ -257,18 +260,32 @@ func (m *Manager) giveBack(key string, e Endpoint) error {
 	return netns.Do(key, func() error { return bridge.GiveBack(e.Interface, e.Source, host) })
 }
 
+// briefly makes a call that takes something back, also when ctx is over.
+func briefly[T any](ctx context.Context, what T, call func(context.Context, T) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leavePatience)
+	defer cancel()
+	return call(ctx, what)
+}
+
 // leave tells a plugin aside, since it may take its time, that an endpoint is
-// gone; the network is in use and the address taken until it knows.
+// gone. Until it knows the address rests, and a removal of the network is not
+// passed on; the endpoint is no use of the network any more.
 func (m *Manager) leave(s *Sandbox, e Endpoint, n *network) {
+	ports := s.udpPorts()
+	n.pool.Rest(e.IPv4.Addr())
+	n.leaving.Add(1)
 	m.leaving.Go(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), leavePatience)
-		defer cancel()
-		if err := errors.Join(n.remote.leave(ctx, e), n.remote.deleteEndpoint(ctx, e)); err != nil {
+		defer n.leaving.Done()
+		ctx := context.Background()
+		if err := errors.Join(briefly(ctx, e, n.remote.leave), briefly(ctx, e, n.remote.deleteEndpoint)); err != nil {
 			m.log.Warn("a plugin keeps an endpoint that is gone", "network", n.def.Name, "container", s.ContainerID, "err", err)
 		}
+		if len(ports) > 0 {
+			m.endFlows(s.ContainerID, e.IPv4.Addr())
+		}
 		n.pool.Give(e.IPv4.Addr())
-		m.unuse(n)
 	})
+	m.unuse(n)
 }
 
 // createRemote makes a network of a plugin. The name is taken while the plugin
@@ -281,6 +298,9 @@ func (m *Manager) createRemote(ctx context.Context, def definition) (_ Network, 
 		err = m.chooseSubnet(n)
 	}
 	if err == nil {
+		err = m.openUserDefined(n)
+	}
+	if err == nil {
 		m.mu.Lock()
 		m.networks[def.ID] = n
 		m.mu.Unlock()
@@ -289,33 +309,44 @@ func (m *Manager) createRemote(ctx context.Context, def definition) (_ Network, 
 	if err != nil {
 		return Network{}, err
 	}
-	made := remote{m.opts.Plugins, def.Driver}
-	err = made.create(ctx, n.def)
-	m.changes.Lock()
-	defer m.changes.Unlock()
+	err = n.remote.create(ctx, n.def)
+	undone := plugin.Undone(err)
 	if err == nil {
-		if err = m.openUserDefined(n); err == nil {
-			m.mu.Lock()
-			n.pending = false
-			m.mu.Unlock()
-			err = m.saveNetworks()
-		}
-		if err != nil {
-			err = errors.Join(err, made.delete(context.WithoutCancel(ctx), def.ID))
-		}
+		err = m.admit(n)
 	}
-	if err != nil {
+	if err == nil {
 		m.mu.Lock()
-		delete(m.networks, def.ID)
-		m.mu.Unlock()
-		if errdefs.IsNotFound(err) {
-			return Network{}, err
-		}
-		return Network{}, fmt.Errorf("create network %s: %w", def.Name, err)
+		defer m.mu.Unlock()
+		return m.snapshot(n), nil
+	}
+	if !undone {
+		err = errors.Join(err, briefly(ctx, def.ID, n.remote.delete))
 	}
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.snapshot(n), nil
+	delete(m.networks, def.ID)
+	m.mu.Unlock()
+	if errdefs.IsNotFound(err) {
+		return Network{}, err
+	}
+	return Network{}, fmt.Errorf("create network %s: %w", def.Name, err)
+}
+
+// admit writes down a network that its plugin has made; when that fails it is
+// pending as before.
+func (m *Manager) admit(n *network) error {
+	m.changes.Lock()
+	defer m.changes.Unlock()
+	set := func(pending bool) {
+		m.mu.Lock()
+		n.pending = pending
+		m.mu.Unlock()
+	}
+	set(false)
+	err := m.saveNetworks()
+	if err != nil {
+		set(true)
+	}
+	return err
 }
 
 // nameFree needs m.changes.

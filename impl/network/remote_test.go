@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/containerd/errdefs"
+	"github.com/vishvananda/netlink"
 
 	"github.com/seed-50ced230/berth/impl/network/bridge"
 	"github.com/seed-50ced230/berth/impl/network/netns"
@@ -99,14 +100,16 @@ func TestNetworkPlugin(t *testing.T) {
 	if p.Count("Leave") != 3 {
 		t.Errorf("calls %q", p.Calls())
 	}
-	for end := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		if _, err := e.RemoveNetwork(t.Context(), "remote"); err == nil {
-			break
-		} else if time.Now().After(end) {
-			t.Fatal(err)
-		}
-	}
+	// At once: what the plugin has not been told yet is no use of the network.
+	must(t, p.Behave("Leave", "slow"))
+	e.start(on("four"))
+	e.release("four")
+	_, err = e.RemoveNetwork(t.Context(), "remote")
+	must(t, err)
 	within(t, p, "DeleteNetwork", 1)
+	if calls := p.Calls(); calls[len(calls)-2] != "DeleteEndpoint" {
+		t.Errorf("the network goes before its endpoint: %q", calls)
+	}
 	for end := time.Now().Add(5 * time.Second); bridge.Exists("tpb" + n.ID[:8]); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("the plugin still has its bridge")
@@ -124,12 +127,18 @@ func TestBadNetworkPlugin(t *testing.T) {
 	n := e.create(CreateSpec{Name: "remote", Driver: "wires", IPAM: IPAM{Config: []IPAMConfig{{Subnet: netip.MustParsePrefix("10.99.8.0/24")}}}})
 	before := e.census()
 	on := SandboxSpec{ContainerID: "bad", ContainerName: "bad", Mode: ModeBridge, Endpoints: []EndpointSpec{{Network: "remote"}}}
-	for i, c := range []struct{ method, how, text string }{
-		{"CreateEndpoint", "lie", "changes the address"},
-		{"CreateEndpoint", "fail", "CreateEndpoint fails as told"},
-		{"CreateEndpoint", "hang", "no answer within"},
-		{"Join", "fail", "Join fails as told"},
-		{"Join", "lie", "the host uses it"},
+	// What was refused is not undone; what may have been done is.
+	leaves, deletions := 0, 0
+	for i, c := range []struct {
+		method, how, text string
+		leave, deletion   int
+	}{
+		{"CreateEndpoint", "lie", "changes the address", 0, 1},
+		{"CreateEndpoint", "fail", "CreateEndpoint fails as told", 0, 0},
+		{"CreateEndpoint", "hang", "no answer within", 0, 1},
+		{"Join", "fail", "Join fails as told", 0, 1},
+		{"Join", "late", "no answer within", 1, 1},
+		{"Join", "lie", "the host uses it", 1, 1},
 	} {
 		must(t, p.Behave(c.method, c.how))
 		failed := make(chan error, 1)
@@ -149,6 +158,18 @@ func TestBadNetworkPlugin(t *testing.T) {
 			t.Errorf("%s %s: %v", c.method, c.how, err)
 		}
 		must(t, p.Behave(c.method, ""))
+		leaves, deletions = leaves+c.leave, deletions+c.deletion
+		if p.Count("Leave") != leaves || p.Count("DeleteEndpoint") != deletions {
+			t.Errorf("%s %s: Leave %d times, DeleteEndpoint %d times, want %d and %d", c.method, c.how,
+				p.Count("Leave"), p.Count("DeleteEndpoint"), leaves, deletions)
+		}
+	}
+	links, err := netlink.LinkList()
+	must(t, err)
+	for _, l := range links {
+		if name := l.Attrs().Name; strings.HasPrefix(name, "tpi") || strings.HasPrefix(name, "tpo") {
+			t.Errorf("the plugin still has the device %s", name)
+		}
 	}
 	if !bridge.Exists("tpb" + n.ID[:8]) {
 		t.Error("the bridge that the plugin lied about is gone")
@@ -164,6 +185,7 @@ func TestBadNetworkPlugin(t *testing.T) {
 	if _, err := e.Network("slow"); !errdefs.IsNotFound(err) {
 		t.Errorf("a network that was not made: %v", err)
 	}
+	within(t, p, "DeleteNetwork", 1) // it may have been made
 	e.start(on)
 	p.Kill()
 	start := time.Now()
@@ -178,5 +200,61 @@ func TestBadNetworkPlugin(t *testing.T) {
 	}
 	if _, err := e.NewSandbox(t.Context(), on); !errdefs.IsInternal(err) || !strings.Contains(err.Error(), "cannot connect") {
 		t.Errorf("start beside a dead plugin: %v", err)
+	}
+}
+
+// TestStolenInterface: a plugin that names the container's own interface for
+// its one gets nothing, and the container keeps it.
+func TestStolenInterface(t *testing.T) {
+	e, p := newPluginEnv(t)
+	e.create(CreateSpec{Name: "remote", Driver: "wires"})
+	one := e.start(SandboxSpec{ContainerID: "one", ContainerName: "one"})
+	must(t, p.Behave("Join", "steal"))
+	if _, err := e.Connect(t.Context(), "one", EndpointSpec{Network: "remote"}); !errdefs.IsInternal(err) {
+		t.Errorf("connect: %v", err)
+	}
+	must(t, netns.Do(one.Key, func() error {
+		if !bridge.Exists("eth0") {
+			t.Error("the container has lost its eth0")
+		}
+		return nil
+	}))
+	if bridge.Exists("eth0") {
+		t.Error("the host has it")
+	}
+}
+
+// TestAddressAgain: who asks for an address that a plugin is still letting go
+// of waits for it (a restart of a container with --ip).
+func TestAddressAgain(t *testing.T) {
+	e, p := newPluginEnv(t)
+	e.create(CreateSpec{Name: "remote", Driver: "wires", IPAM: IPAM{Config: []IPAMConfig{{Subnet: netip.MustParsePrefix("10.99.9.0/24")}}}})
+	must(t, p.Behave("Leave", "slow"))
+	on := SandboxSpec{ContainerID: "one", ContainerName: "one", Mode: ModeBridge,
+		Endpoints: []EndpointSpec{{Network: "remote", IPv4: netip.MustParseAddr("10.99.9.7")}}}
+	for range 3 {
+		e.start(on)
+		e.release("one")
+	}
+}
+
+// TestLend refuses the devices that the host uses, which an address of either
+// family shows.
+func TestLend(t *testing.T) {
+	e := newEnv(t)
+	one := e.start(SandboxSpec{ContainerID: "one", Mode: ModeNone})
+	for device, address := range map[string]string{"four": "10.99.1.1/24", "six": "fd00:99::1/64", "local": "fe80::99/64", "bare": ""} {
+		link := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: device}, PeerName: device + "-peer"}
+		must(t, netlink.LinkAdd(link))
+		defer netlink.LinkDel(&netlink.Device{LinkAttrs: netlink.LinkAttrs{Name: device + "-peer"}})
+		if address != "" {
+			a, err := netlink.ParseAddr(address)
+			must(t, err)
+			must(t, netlink.AddrAdd(link, a))
+		}
+		err := bridge.Lend(device, one.Key)
+		if refused := device == "four" || device == "six"; (err != nil) != refused {
+			t.Errorf("%s with %q: %v", device, address, err)
+		}
 	}
 }

@@ -44,7 +44,7 @@ func (m *Manager) NewSandbox(ctx context.Context, spec SandboxSpec) (*Sandbox, e
 	var err error
 	switch spec.Mode {
 	case ModeBridge:
-		err = m.buildBridged(s, spec, &undo)
+		err = m.buildBridged(ctx, s, spec, &undo)
 	case ModeNone:
 		s.Endpoints = []Endpoint{m.placeIn(NameNone)}
 		s.Key = m.netnsPath(s.ID)
@@ -70,7 +70,7 @@ func (m *Manager) NewSandbox(ctx context.Context, spec SandboxSpec) (*Sandbox, e
 }
 
 // buildBridged makes namespace, endpoints and ports.
-func (m *Manager) buildBridged(s *Sandbox, spec SandboxSpec, undo *undoStack) error {
+func (m *Manager) buildBridged(ctx context.Context, s *Sandbox, spec SandboxSpec, undo *undoStack) error {
 	wanted := spec.Endpoints
 	if len(wanted) == 0 {
 		wanted = []EndpointSpec{{Network: NameBridge}}
@@ -126,7 +126,7 @@ func (m *Manager) buildBridged(s *Sandbox, spec SandboxSpec, undo *undoStack) er
 	if err != nil {
 		return fault.Internal("make the network of container %s: %w", s.ContainerID, err)
 	}
-	if err := m.enterAll(s, networks, undo); err != nil {
+	if err := m.enterAll(ctx, s, networks, undo); err != nil {
 		return err
 	}
 	forwards := s.forwards()

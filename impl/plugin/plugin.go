@@ -19,6 +19,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/containerd/errdefs"
+
 	"github.com/seed-50ced230/berth/impl/fault"
 )
 
@@ -26,7 +28,6 @@ import (
 const (
 	VolumeDriver  = "VolumeDriver"
 	NetworkDriver = "NetworkDriver"
-	IPAMDriver    = "IpamDriver"
 )
 
 // Options say where plugins are looked for and how long they are waited for.
@@ -76,9 +77,11 @@ func (r *Registry) Get(ctx context.Context, name, protocol string) (*Plugin, err
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, r.opts.Call)
+	defer cancel()
 	speaks, err := p.activate(ctx, true)
 	if err != nil {
-		return nil, err
+		return nil, unsent{err}
 	}
 	if !slices.Contains(speaks, protocol) {
 		return nil, fault.NotFound("plugin %s does not implement %s, but %v", name, protocol, speaks)
@@ -149,35 +152,47 @@ func (r *Registry) All(ctx context.Context, protocol string) ([]*Plugin, []Faile
 
 // activation is one attempt to activate a plugin, shared by all who wait.
 type activation struct {
-	done   chan struct{}
+	patient bool // repeats connections
+	begun   time.Time
+	done    chan struct{}
+	// The rest is there once done is closed.
 	speaks []string
 	err    error
 	at     time.Time
 }
 
+func (a *activation) over() bool {
+	select {
+	case <-a.done:
+		return true
+	default:
+		return false
+	}
+}
+
 // activate asks the plugin, once, what it speaks. Whoever is not patient gets
 // the error of an attempt that failed a moment ago instead of another attempt,
-// and the attempt itself does not repeat connections.
+// and the attempt itself does not repeat connections. Whoever is patient gets
+// that of a patient attempt since they came, so that nobody waits for more than
+// the one that goes on and the next one, however many wait.
 func (p *Plugin) activate(ctx context.Context, patient bool) ([]string, error) {
+	came := time.Now()
+	final := func(a *activation) bool {
+		switch {
+		case a.err == nil:
+			return true
+		case patient:
+			return a.patient && !a.begun.Before(came)
+		}
+		return time.Since(a.at) <= sulk
+	}
 	for {
 		p.mu.Lock()
 		a := p.activation
-		over := false
-		if a != nil {
-			select {
-			case <-a.done:
-				over = true
-			default:
-			}
-		}
-		if a == nil || over && a.err != nil && (patient || time.Since(a.at) > sulk) {
-			a = &activation{done: make(chan struct{})}
+		if a == nil || a.over() && !final(a) {
+			a = &activation{patient: patient, begun: time.Now(), done: make(chan struct{})}
 			p.activation = a
-			go p.handshake(a, patient)
-			over = true // of our own: its error is ours
-		} else if a != nil && over {
-			p.mu.Unlock()
-			return a.speaks, a.err
+			go p.handshake(a)
 		}
 		p.mu.Unlock()
 		select {
@@ -185,19 +200,18 @@ func (p *Plugin) activate(ctx context.Context, patient bool) ([]string, error) {
 		case <-ctx.Done():
 			return nil, fault.Internal("plugin %s: activation takes too long: %w", p.name, ctx.Err())
 		}
-		// Somebody else's attempt may have been less patient.
-		if a.err == nil || over || !patient {
+		if final(a) {
 			return a.speaks, a.err
 		}
 	}
 }
 
-func (p *Plugin) handshake(a *activation, patient bool) {
+func (p *Plugin) handshake(a *activation) {
 	ctx, cancel := context.WithTimeout(context.Background(), p.opts.Call)
 	defer cancel()
 	var answer struct{ Implements []string }
 	connect := p.opts.Connect
-	if !patient {
+	if !a.patient {
 		connect = 0
 	}
 	a.err = p.call(ctx, connect, "Plugin.Activate", nil, &answer)
@@ -209,13 +223,21 @@ func (p *Plugin) handshake(a *activation, patient bool) {
 func (p *Plugin) passivate() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if a := p.activation; a != nil {
-		select {
-		case <-a.done:
-			p.activation = nil
-		default:
-		}
+	if a := p.activation; a != nil && a.over() {
+		p.activation = nil
 	}
+}
+
+// unsent is the error of a call before which the plugin could not be activated.
+type unsent struct{ error }
+
+func (u unsent) Unwrap() error { return u.error }
+
+// Undone says whether, by the error of a call, the plugin has certainly not done
+// what was asked: it was not reached, or says so. After a call that took too
+// long, was given up, or got an answer that nobody can read it may have been done.
+func Undone(err error) bool {
+	return errors.As(err, new(*AnswerError)) || errors.As(err, new(unsent)) || errors.Is(err, ErrConnect) || errdefs.IsNotFound(err)
 }
 
 // ErrConnect marks errors of calls that never reached the plugin.

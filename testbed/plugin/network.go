@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"time"
 
 	"github.com/docker/go-plugins-helpers/network"
 )
@@ -95,6 +96,12 @@ func (d networks) Join(r *network.JoinRequest) (*network.JoinResponse, error) {
 		StaticRoutes: []*network.StaticRoute{{Destination: "192.0.2.0/24", RouteType: 1}, {Destination: "198.51.100.0/24", NextHop: gateway}}}
 	if lie {
 		answer.InterfaceName.SrcName = device("tpb", r.NetworkID) // the host's own bridge
+	}
+	switch d.told("Join") {
+	case "late":
+		time.Sleep(time.Hour)
+	case "steal":
+		answer.InterfaceName.SrcName = "eth0" // the container's own
 	}
 	return answer, nil
 }

@@ -41,10 +41,17 @@ func (d Desk) Count(prefix string) int {
 	return len(calls)
 }
 
-// Behave says what is wrong with a method from now on: "hang", "fail", "lie",
-// or "" for nothing.
+// Behave says what is wrong with a method from now on: "hang", "slow", "fail",
+// "lie", or "" for nothing; Join of a network also "late", which hangs when all is
+// done, and "steal", which gives eth0 for the interface to take.
 func (d Desk) Behave(method, how string) error {
 	return os.WriteFile(filepath.Join(d.Dir, "behave-"+method), []byte(how), 0o600)
+}
+
+// told gives what Behave said of a method.
+func (d Desk) told(method string) string {
+	how, _ := os.ReadFile(filepath.Join(d.Dir, "behave-"+method))
+	return string(how)
 }
 
 // note writes a request down and misbehaves; lie says that the answer must be wrong.
@@ -59,10 +66,11 @@ func (d Desk) note(method string, args ...any) (lie bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	how, _ := os.ReadFile(filepath.Join(d.Dir, "behave-"+method))
-	switch string(how) {
+	switch d.told(method) {
 	case "hang":
 		time.Sleep(time.Hour)
+	case "slow":
+		time.Sleep(300 * time.Millisecond)
 	case "fail":
 		return false, fmt.Errorf("%s fails as told", method)
 	case "lie":

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -24,10 +25,12 @@ func Lend(name, namespace string) error {
 	if err != nil {
 		return err
 	}
-	addrs, err := netlink.AddrList(link, netlink.FAMILY_V4)
+	addrs, err := netlink.AddrList(link, netlink.FAMILY_ALL)
 	if err != nil {
 		return fmt.Errorf("list the addresses of %s: %w", name, err)
 	}
+	// Every device that is up has a link-local address of IPv6.
+	addrs = slices.DeleteFunc(addrs, func(a netlink.Addr) bool { return a.IP.To4() == nil && a.IP.IsLinkLocalUnicast() })
 	if len(addrs) > 0 || link.Attrs().MasterIndex != 0 || link.Type() == "bridge" {
 		return errors.New("the host uses it")
 	}
@@ -105,6 +108,7 @@ func GiveBack(name, device string, to *os.File) error {
 		if err != nil {
 			return fmt.Errorf("give %s back as %s: %w", n, device, err)
 		}
+		return nil // the other name may be that of another device
 	}
 	return nil
 }
