@@ -147,7 +147,7 @@ func (s *Store) existing(ctx context.Context, def definition, fits func(have, wa
 func (s *Store) makeRemote(ctx context.Context, vol *volume) error {
 	r, err := s.remote(ctx, vol.def.Driver)
 	if err == nil {
-		_, err = s.bring(ctx, vol, r)
+		err = s.bring(ctx, vol, r)
 	}
 	if err != nil {
 		return fmt.Errorf("create %s: %w", vol.def.Name, err)
@@ -156,26 +156,25 @@ func (s *Store) makeRemote(ctx context.Context, vol *volume) error {
 }
 
 // bring has the plugin make the volume unless it has one of this name.
-func (s *Store) bring(ctx context.Context, vol *volume, r remote) (created bool, err error) {
+func (s *Store) bring(ctx context.Context, vol *volume, r remote) error {
 	k, err := r.get(ctx, vol.def.Name)
 	var said *plugin.AnswerError
 	if errors.As(err, &said) {
 		if err := r.create(ctx, vol.def.Name, vol.def.Options); err != nil {
-			return false, err
+			return err
 		}
-		created = true
 		path, err := r.path(ctx, vol.def.Name)
 		if err != nil && !errors.As(err, &said) {
-			return created, err
+			return err
 		}
 		k = &known{vol.def.Name, path}
 	} else if err != nil {
-		return false, err
+		return err
 	}
 	s.mu.Lock()
 	vol.mountpoint = k.Mountpoint
 	s.mu.Unlock()
-	return created, nil
+	return nil
 }
 
 // make makes a volume of a name that nobody has.
@@ -190,17 +189,14 @@ func (s *Store) make(ctx context.Context, def definition, r remote) (v Volume, e
 	}
 	s.volumes[def.Name] = vol
 	s.mu.Unlock()
-	made := false
 	if def.Driver != DriverLocal {
-		made, err = s.bring(ctx, vol, r)
+		err = s.bring(ctx, vol, r)
 	}
 	if err == nil {
 		err = vol.make()
 	}
 	if err != nil {
-		if made {
-			err = errors.Join(err, r.remove(context.WithoutCancel(ctx), def.Name))
-		}
+		// What the plugin has stays: it may have had it, with data, before.
 		vol.removed = true
 		s.mu.Lock()
 		delete(s.volumes, def.Name)
@@ -243,7 +239,7 @@ func (s *Store) Remove(ctx context.Context, name string, nameOf func(containerID
 	if vol.def.Driver != DriverLocal {
 		r, err := s.remote(ctx, vol.def.Driver)
 		if err == nil {
-			err = r.remove(ctx, name)
+			err = r.discard(ctx, name)
 		}
 		if err != nil {
 			return fmt.Errorf("remove %s: %w", name, err)

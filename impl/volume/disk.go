@@ -63,6 +63,10 @@ func Open(root string, plugins Plugins) (*Store, error) {
 	if err := os.MkdirAll(abs, 0o711); err != nil {
 		return nil, fmt.Errorf("open volumes: %w", err)
 	}
+	// As the kernel names what is mounted below (mountinfo).
+	if abs, err = filepath.EvalSymlinks(abs); err != nil {
+		return nil, fmt.Errorf("open volumes: %w", err)
+	}
 	s := &Store{dir: abs, plugins: plugins, volumes: make(map[string]*volume), lists: make(map[string]*listing)}
 	entries, err := os.ReadDir(abs)
 	if err != nil {
@@ -119,7 +123,7 @@ func load(dir string) (*volume, error) {
 	for _, m := range mounts {
 		v.mounts[m.Name()] = struct{}{}
 	}
-	// What has to be mounted for it is mended by the next populate.
+	// What has to be mounted for it is mended by the first Mount.
 	if v.plain() && v.halfPopulated() {
 		if err := v.unpopulate(v.dataPath()); err != nil {
 			return nil, err
@@ -130,7 +134,7 @@ func load(dir string) (*volume, error) {
 
 func newVolume(dir string, def definition) *volume {
 	return &volume{dir: dir, def: def, users: make(map[string]struct{}),
-		mounts: make(map[string]struct{}), stale: make(map[string]struct{})}
+		mounts: make(map[string]struct{}), stale: make(map[string]bool)}
 }
 
 // make writes a new volume; the definition comes last.

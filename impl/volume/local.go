@@ -78,7 +78,9 @@ func (v *volume) mountDevice(ctx context.Context) error {
 		}
 		err = errors.New("the options mount nothing")
 	}
-	return fault.Internal("mount volume %s: device %q, type %q, options %q: %w", v.def.Name, device, kind, flags, cause(err))
+	err = fault.Internal("mount volume %s: device %q, type %q, options %q: %w", v.def.Name, device, kind, flags, cause(err))
+	// Some options are set when it is mounted already; without them it must not stay.
+	return errors.Join(err, v.unmountDevice())
 }
 
 // cause takes the mount package's own description away, which repeats ours.

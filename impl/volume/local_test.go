@@ -149,6 +149,8 @@ func TestMountFails(t *testing.T) {
 		"gone": {"type": "none", "device": "/does/not/exist", "o": "bind"},
 		"kind": {"type": "nosuchfs", "device": "none"},
 		"opts": {"type": "tmpfs", "device": "tmpfs", "o": "size=lots"},
+		// Bound first, which works, and only then made private and shared at once.
+		"half": {"type": "none", "device": "/usr", "o": "bind,ro,private,shared"},
 		"stay": {"type": "none", "device": "none", "o": "remount,bind"},
 	} {
 		v, _, err := s.Create(t.Context(), Spec{Name: name, Options: options})
@@ -169,5 +171,73 @@ func TestMountFails(t *testing.T) {
 		if err := s.Remove(t.Context(), name, self); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestLinkedRoot: what is bound below a data root that is a symbolic link is
+// unmounted before the directory goes.
+func TestLinkedRoot(t *testing.T) {
+	host, real := t.TempDir(), t.TempDir()
+	root := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(real, root); err != nil {
+		t.Fatal(err)
+	}
+	there := filepath.Join(host, "there")
+	if err := os.WriteFile(there, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = removeTree(filepath.Join(real, "volumes")) })
+	s := open(t, root)
+	v, _, err := s.Create(t.Context(), Spec{Name: "bound", Options: map[string]string{"type": "none", "device": host, "o": "bind"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.volumes["bound"].mountDevice(t.Context()); err != nil || !mounted(t, v.Mountpoint) {
+		t.Fatal(err)
+	}
+	// A removal that was interrupted is finished by the next engine.
+	if err := os.Remove(s.volumes["bound"].definitionPath()); err != nil {
+		t.Fatal(err)
+	}
+	open(t, root)
+	if _, err := os.Stat(there); err != nil {
+		t.Errorf("the host's file is gone: %v", err)
+	}
+	if left, err := os.ReadDir(filepath.Join(real, "volumes")); err != nil || len(left) != 0 {
+		t.Errorf("left %v %v", left, err)
+	}
+}
+
+// TestHalfPopulated: a copy that was interrupted is taken out of what is mounted
+// before the first user sees it, and nothing that was written after that.
+func TestHalfPopulated(t *testing.T) {
+	root, host := t.TempDir(), t.TempDir()
+	s := open(t, root)
+	v, _, err := s.Create(t.Context(), Spec{Name: "bound", Options: map[string]string{"type": "none", "device": host, "o": "bind"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = removeTree(filepath.Join(root, "volumes")) })
+	for _, path := range []string{filepath.Join(host, "half"), filepath.Join(filepath.Dir(v.Mountpoint), populatingFile)} {
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s = open(t, root)
+	if _, err := s.Mount(t.Context(), "bound", "c1"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(host, "half")); !os.IsNotExist(err) {
+		t.Errorf("the half copy: %v", err)
+	}
+	if err := os.WriteFile(filepath.Join(host, "written"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	err = s.Populate(t.Context(), "bound", "c2-copy", func(string) error { t.Error("copied into what is used"); return nil })
+	if _, gone := os.Stat(filepath.Join(host, "written")); err != nil || gone != nil {
+		t.Errorf("populate: %v %v", err, gone)
+	}
+	if err := s.Unmount(t.Context(), "bound", "c1"); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/seed-50ced230/berth/impl/fault"
+	"github.com/seed-50ced230/berth/impl/plugin"
 )
 
 // plain says that a volume is a directory of ours with nothing mounted.
@@ -32,31 +33,63 @@ func (s *Store) Mount(ctx context.Context, name, user string) (dir string, err e
 	if vol.plain() {
 		return vol.dataPath(), nil
 	}
-	delete(vol.stale, user)
 	_, had := vol.mounts[user]
+	doubt, stale := vol.stale[user]
+	delete(vol.stale, user)
 	// Recorded first: what was mounted and not recorded would stay for ever.
 	if err := vol.recordMount(user); err != nil {
 		return "", err
 	}
-	defer func() {
-		if err != nil && !had {
-			err = errors.Join(err, vol.forgetMount(user))
+	dir, err = s.mount(ctx, vol, user)
+	mounted := err == nil
+	if mounted {
+		if err = vol.mend(dir, user); err == nil {
+			return dir, nil
 		}
-	}()
+	}
+	switch {
+	case stale || !had && (mounted || vol.def.Driver != DriverLocal && !plugin.Undone(err)):
+		vol.stale[user] = doubt || !mounted
+	case !had:
+		err = errors.Join(err, vol.forgetMount(user))
+	}
+	return "", err
+}
+
+// mount has the driver mount a volume for a user.
+func (s *Store) mount(ctx context.Context, vol *volume, user string) (dir string, err error) {
 	if vol.def.Driver == DriverLocal {
 		return vol.dataPath(), vol.mountDevice(ctx)
 	}
 	r, err := s.remote(ctx, vol.def.Driver)
-	if err != nil {
-		return "", fmt.Errorf("mount volume %s: %w", name, err)
+	if err == nil {
+		dir, err = r.mount(ctx, vol.def.Name, user)
 	}
-	if dir, err = r.mount(ctx, name, user); err != nil {
-		return "", fmt.Errorf("mount volume %s: %w", name, err)
+	if err != nil {
+		return "", fmt.Errorf("mount volume %s: %w", vol.def.Name, err)
 	}
 	s.mu.Lock()
 	vol.mountpoint = dir
 	s.mu.Unlock()
 	return dir, nil
+}
+
+// mend empties a mounted volume in which a copy was interrupted by the end of
+// the process, before the first user writes into it. Where another one could
+// write already, what is there stays.
+func (v *volume) mend(dir, user string) error {
+	if !v.halfPopulated() {
+		return nil
+	}
+	for other := range v.mounts {
+		if _, gone := v.stale[other]; other != user && !gone {
+			return os.Remove(filepath.Join(v.dir, populatingFile))
+		}
+	}
+	if err := v.unpopulate(dir); err != nil {
+		return fmt.Errorf("mend volume %s: %w", v.def.Name, err)
+	}
+	return nil
 }
 
 // Unmount ends what Mount began; the last user has the volume unmounted. A user
@@ -81,13 +114,17 @@ func (s *Store) unmount(ctx context.Context, vol *volume, user string) error {
 		if err == nil {
 			err = r.unmount(ctx, vol.def.Name, user)
 		}
+		doubt := vol.stale[user]
+		if doubt && errors.As(err, new(*plugin.AnswerError)) {
+			err = nil // it was not mounted
+		}
 		if err != nil {
-			vol.stale[user] = struct{}{}
+			vol.stale[user] = doubt
 			return fmt.Errorf("unmount volume %s: %w", vol.def.Name, err)
 		}
 	} else if len(vol.mounts) == 1 {
 		if err := vol.unmountDevice(); err != nil {
-			vol.stale[user] = struct{}{}
+			vol.stale[user] = false
 			return err
 		}
 	}
@@ -105,7 +142,7 @@ func (s *Store) ReconcileMounts(alive func(user string) bool) (done func(context
 		vol.mu.Lock()
 		for user := range vol.mounts {
 			if !alive(user) {
-				vol.stale[user] = struct{}{}
+				vol.stale[user] = false
 				gone = append(gone, pair{vol.def.Name, user})
 			}
 		}

@@ -2,6 +2,7 @@ package volume
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"strings"
 	"time"
@@ -144,6 +145,19 @@ func (r remote) unmount(ctx context.Context, name, id string) error {
 
 func (r remote) remove(ctx context.Context, name string) error {
 	return r.call(ctx, "Remove", request{Name: name}, nil)
+}
+
+// discard is remove, but a volume that the plugin has not (any more: an earlier
+// removal was cut short) is no error.
+func (r remote) discard(ctx context.Context, name string) error {
+	err := r.remove(ctx, name)
+	var said *plugin.AnswerError
+	if errors.As(err, &said) {
+		if _, getErr := r.get(ctx, name); errors.As(getErr, &said) {
+			return nil
+		}
+	}
+	return err
 }
 
 // wrong is the error of an answer that breaks the protocol.

@@ -233,3 +233,91 @@ func TestBadPlugins(t *testing.T) {
 	}
 	check("back", time.Second, "")
 }
+
+// TestUnknownOutcome: what a plugin may have done is taken back where nothing
+// can be lost by it, and left alone where data can.
+func TestUnknownOutcome(t *testing.T) {
+	s := newShelf(t)
+	s.opts.Call = 500 * time.Millisecond
+	s.reopen()
+	p := s.start("shelf")
+	behave := func(method, how string) {
+		t.Helper()
+		if err := p.Behave(method, how); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// A volume with data, of which the plugin's Get does not tell.
+	file := filepath.Join(p.Dir, "volumes/old/file")
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	behave("Get", "fail")
+	behave("Path", "hang")
+	if _, _, err := s.Create(t.Context(), Spec{Name: "old", Driver: "shelf"}); !errdefs.IsInternal(err) {
+		t.Errorf("create: %v", err)
+	}
+	if _, err := os.Stat(file); err != nil {
+		t.Errorf("the failed creation took what was there: %v", err)
+	}
+	behave("Get", "")
+	behave("Path", "")
+	if _, _, err := s.Create(t.Context(), Spec{Name: "old", Driver: "shelf"}); err != nil {
+		t.Fatal(err)
+	}
+
+	// A mount without an answer is taken back before the volume goes, also by
+	// the next engine; one that was refused is not.
+	for i, restart := range []bool{false, true} {
+		name := []string{"one", "two"}[i]
+		if _, _, err := s.Create(t.Context(), Spec{Name: name, Driver: "shelf"}); err != nil {
+			t.Fatal(err)
+		}
+		behave("Mount", "fail")
+		if _, err := s.Mount(t.Context(), name, "c1"); err == nil {
+			t.Error("mounted")
+		}
+		behave("Mount", "hang")
+		if _, err := s.Mount(t.Context(), name, "c2"); err == nil {
+			t.Error("mounted")
+		}
+		behave("Mount", "fail")
+		if _, err := s.Mount(t.Context(), name, "c2"); err == nil {
+			t.Error("mounted")
+		}
+		if restart {
+			s.reopen()
+			if err := s.ReconcileMounts(func(string) bool { return false })(t.Context()); err != nil {
+				t.Error(err)
+			}
+		} else {
+			behave("Unmount", "fail") // it was not mounted
+		}
+		if err := s.Remove(t.Context(), name, self); err != nil {
+			t.Error(err)
+		}
+		behave("Mount", "")
+		behave("Unmount", "")
+		if p.Count("Unmount "+name+" c2") != 1 || p.Count("Unmount "+name+" c1") != 0 {
+			t.Errorf("calls %q", p.Calls())
+		}
+	}
+
+	// The engine was killed when the plugin had removed it already.
+	if err := os.RemoveAll(filepath.Dir(file)); err != nil {
+		t.Fatal(err)
+	}
+	behave("Remove", "fail")
+	if err := s.Remove(t.Context(), "old", self); err != nil {
+		t.Errorf("removal once more: %v", err)
+	}
+	if _, _, err := s.Create(t.Context(), Spec{Name: "kept", Driver: "shelf"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Remove(t.Context(), "kept", self); !errdefs.IsInternal(err) || !strings.Contains(err.Error(), "Remove fails as told") {
+		t.Errorf("removal that the plugin refuses: %v", err)
+	}
+}

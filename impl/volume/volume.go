@@ -59,7 +59,9 @@ type volume struct {
 	mu      sync.Mutex
 	removed bool                // guarded by mu, as are:
 	mounts  map[string]struct{} // users for whom the driver has mounted it
-	stale   map[string]struct{} // those of mounts that are gone
+	// stale are those of mounts that are gone; true where the driver did not say
+	// whether it has mounted.
+	stale map[string]bool
 
 	// The rest is guarded by the store's mutex.
 	ready      bool // its making is complete

@@ -108,7 +108,7 @@ func (d volumes) Create(r *volume.CreateRequest) error {
 	if _, err := d.note("Create", r.Name, r.Options); err != nil {
 		return err
 	}
-	return os.Mkdir(d.path(r.Name), 0o755)
+	return os.MkdirAll(d.path(r.Name), 0o755) // no error if it is there
 }
 
 func (d volumes) List() (*volume.ListResponse, error) {
