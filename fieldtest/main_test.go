@@ -5,7 +5,7 @@
 //   - the table of fields (rows_*_test.go) has a row for each field of the body
 //     of POST /containers/create, which shows the field's effect from inside a
 //     running container, and what inspect answers;
-//   - the table of refusals (refusals_*_test.go) has what Docker Engine refuses,
+//   - the table of refusals (refusals_test.go) has what Docker Engine refuses,
 //     with its statuses and texts;
 //   - the tests of lists and states hold inspect and list to what is the case.
 //

@@ -231,3 +231,39 @@ func TestHostConfigAtStart(t *testing.T) {
 		})
 	}
 }
+
+// A host configuration in the body of a start lets go of the volumes that it
+// does not name, and removes those that were made for the container alone.
+func TestVolumesAtStart(t *testing.T) {
+	c := newTrial(t, "1.23")
+	old, next := c.volume(), c.volume()+"next"
+	c.host["Binds"] = list{old + ":/old"}
+	c.config["Volumes"] = object{"/own": object{}}
+	c.create()
+	own := c.mount("/own")["Name"].(string)
+	c.must("POST", "/containers/"+c.id+"/start", object{"Binds": list{next + ":/next", c.dir() + ":/own"}})
+	c.wait()
+	c.equal("status of the removal of a volume that is not the container's any more", c.call("DELETE", "/volumes/"+old, nil).status, 204)
+	c.equal("status of the volume that was made for the container", c.call("GET", "/volumes/"+own, nil).status, 404)
+	c.equal("status of the removal of the new volume", c.call("DELETE", "/volumes/"+next, nil).status, 409)
+	c.must("DELETE", "/containers/"+c.id, nil)
+	c.equal("status of the removal of the new volume", c.call("DELETE", "/volumes/"+next, nil).status, 204)
+}
+
+// A start that fails in another's network leaves the container its host name.
+func TestHostnameAfterFailedStart(t *testing.T) {
+	c := newTrial(t, "1.23")
+	other := c.another()
+	other.config["Hostname"] = "theirs"
+	other.idle()
+	c.config["Cmd"] = list{"/not/there"}
+	c.host["NetworkMode"] = "container:" + other.id
+	c.create()
+	before := at(c.inspected(), "Config.Hostname")
+	c.equal("status", c.call("POST", "/containers/"+c.id+"/start", nil).status, 404)
+	c.stillCreated(127)
+	c.equal("host name", at(c.inspected(), "Config.Hostname"), before)
+	if before == "theirs" {
+		c.Errorf("the container has the other's host name before its start")
+	}
+}

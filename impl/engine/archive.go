@@ -36,11 +36,7 @@ func (e *Engine) withView(ctx context.Context, name string, use func(*container.
 		return err
 	}
 	if task, err := e.runningTask(c); err == nil {
-		err := use(c.Record(), containerfs.View{Root: task.Root()})
-		if _, over := task.Exit(); err == nil || !over || errors.Is(err, context.Canceled) {
-			return err
-		}
-		return err
+		return use(c.Record(), containerfs.View{Root: task.Root()})
 	}
 	unlock, err := c.Lock(ctx)
 	if err != nil {

@@ -39,7 +39,7 @@ func dropWeights(h *models.HostConfig, can controls) (warnings []string) {
 	for _, d := range h.BlkioWeightDevice {
 		major, minor, ok := deviceNumber(d.Path)
 		if ok && !can.weighs(major, minor) {
-			warnings = append(warnings, fmt.Sprintf("Your kernel does not support Block I/O weight_device for %s: its scheduler is not bfq. Weight-device discarded.", d.Path))
+			warnings = append(warnings, fmt.Sprintf("Your kernel does not support Block I/O weight_device for %s: it has no weights. Weight-device discarded.", d.Path))
 			continue
 		}
 		kept = append(kept, d)

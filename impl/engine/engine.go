@@ -12,6 +12,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -203,8 +204,8 @@ func newID() string {
 // readOrMakeID gives the engine's id as GET /info shows it: twelve groups of
 // four, stable over restarts unless there is an error, too.
 func readOrMakeID(path string) (string, error) {
-	data, err := os.ReadFile(path)
-	if err == nil && len(strings.TrimSpace(string(data))) == 59 {
+	data, readErr := os.ReadFile(path)
+	if readErr == nil && len(strings.TrimSpace(string(data))) == 59 {
 		return strings.TrimSpace(string(data)), nil
 	}
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
@@ -216,6 +217,10 @@ func readOrMakeID(path string) (string, error) {
 			id.WriteByte(':')
 		}
 		id.WriteByte(alphabet[int(c)%len(alphabet)])
+	}
+	if readErr != nil && !errors.Is(readErr, os.ErrNotExist) {
+		// There may be a good one, to be read the next time.
+		return id.String(), fmt.Errorf("read the engine's id: %w", readErr)
 	}
 	if err := writeFileAtomic(path, []byte(id.String()+"\n"), 0o600); err != nil {
 		return id.String(), fmt.Errorf("write the engine's id: %w", err)

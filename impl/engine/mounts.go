@@ -249,6 +249,16 @@ func (e *Engine) releaseVolumes(ctx context.Context, r *container.Record, remove
 	return errors.Join(errs...)
 }
 
+// releaseOthers lets go of the volumes of a record that are not among other
+// mounts of the same container, and removes those that were made for it alone.
+func (e *Engine) releaseOthers(ctx context.Context, r *container.Record, kept []container.Mount) error {
+	gone := *r
+	gone.Mounts = slices.DeleteFunc(slices.Clone(r.Mounts), func(m container.Mount) bool {
+		return slices.ContainsFunc(kept, func(k container.Mount) bool { return k.Name == m.Name })
+	})
+	return e.releaseVolumes(context.WithoutCancel(ctx), &gone, true)
+}
+
 // mountVolumes has the volumes of a record mounted for a user and gives the
 // mounts with the places where the data are now. When it fails none is mounted.
 func (e *Engine) mountVolumes(ctx context.Context, r *container.Record, user string) ([]container.Mount, error) {
@@ -272,6 +282,7 @@ func (e *Engine) mountVolumes(ctx context.Context, r *container.Record, user str
 // unmountVolumes ends what mountVolumes began. A driver that fails is asked
 // again at the next start of the engine.
 func (e *Engine) unmountVolumes(ctx context.Context, r *container.Record, user string) {
+	ctx = context.WithoutCancel(ctx) // a client that goes away takes no mount back
 	for _, m := range r.Mounts {
 		if m.Name == "" {
 			continue

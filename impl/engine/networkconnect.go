@@ -149,6 +149,11 @@ func (e *Engine) findPlaces(c *container.Container) error {
 			}
 		}
 	})
+	// At once: a daemon that is killed during the start takes a container off the
+	// networks that its record does not have (leaveUnrecorded).
+	if err := e.save(c); err != nil {
+		return fault.Internal("%w", err)
+	}
 	return nil
 }
 

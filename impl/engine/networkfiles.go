@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/seed-50ced230/berth/gen/hub/models"
 	"github.com/seed-50ced230/berth/impl/container"
 	"github.com/seed-50ced230/berth/impl/fault"
 	"github.com/seed-50ced230/berth/impl/network"
@@ -27,23 +28,21 @@ func (e *Engine) networkFiles(r *container.Record, s *network.Sandbox) (network.
 }
 
 // shareHostname gives a container that shares another's network the other's
-// host name, too, as Docker Engine does: the hosts file that they share says so.
-func (e *Engine) shareHostname(c *container.Container) error {
-	mode, id := networkMode(c.Record())
+// host name, too, as Docker Engine does: the hosts file that they share says
+// so. The result is the configuration for a run; the record's is as it was.
+func (e *Engine) shareHostname(r *container.Record) (*models.ContainerConfig, error) {
+	mode, id := networkMode(r)
 	if mode != network.ModeContainer {
-		return nil
+		return r.Config, nil
 	}
 	other, err := e.containers.Get(id)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	from := other.Record().Config
-	c.Update(func(r *container.Record) {
-		config := *r.Config
-		config.Hostname, config.Domainname = from.Hostname, from.Domainname
-		r.Config = &config
-	})
-	return nil
+	config := *r.Config
+	config.Hostname, config.Domainname = from.Hostname, from.Domainname
+	return &config, nil
 }
 
 func (e *Engine) filesSpec(r *container.Record, s *network.Sandbox) (network.FilesSpec, error) {

@@ -121,7 +121,7 @@ func positive(n int64) *int64 {
 }
 
 // blockIO translates the limits of block devices; devices that are not there
-// are left out here and refused at creation.
+// are left out here and refused at the start (checkBlockDevices).
 func blockIO(res *specs.LinuxResources, h *models.HostConfig, can controls) {
 	io := &specs.LinuxBlockIO{}
 	res.BlockIO = io

@@ -56,7 +56,8 @@ func (e *Engine) start(ctx context.Context, c *container.Container) error {
 	if err := e.findPlaces(c); err != nil {
 		return e.startFailed(c, err)
 	}
-	if err := e.shareHostname(c); err != nil {
+	config, err := e.shareHostname(c.Record())
+	if err != nil {
 		return e.startFailed(c, err)
 	}
 	mounts, err := e.mountVolumes(ctx, c.Record(), c.ID)
@@ -64,7 +65,9 @@ func (e *Engine) start(ctx context.Context, c *container.Container) error {
 		return e.startFailed(c, err)
 	}
 	r := c.Update(func(r *container.Record) { r.Mounts = mounts })
-	sandbox, task, err := e.launch(ctx, r, l)
+	run := *r
+	run.Config = config
+	sandbox, task, err := e.launch(ctx, &run, l)
 	if err != nil {
 		e.unmountVolumes(ctx, r, r.ID)
 		return e.startFailed(c, err)
@@ -79,6 +82,7 @@ func (e *Engine) start(ctx context.Context, c *container.Container) error {
 			FinishedAt: r.State.FinishedAt,
 		}
 		r.Stopped = false
+		r.Config = config
 		r.Network = e.describeNetwork(r, sandbox)
 	})
 	if err := e.save(c); err != nil {

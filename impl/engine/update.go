@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
@@ -48,7 +49,7 @@ func (e *Engine) replaceHostConfig(c *container.Container, body *models.HostConf
 		}
 	}
 	if err := e.makeVolumes(e.ctx, &next); err != nil {
-		return err
+		return errors.Join(err, e.releaseOthers(e.ctx, &next, before.Mounts))
 	}
 	c.Update(func(r *container.Record) {
 		r.HostConfig = next.HostConfig
@@ -56,7 +57,13 @@ func (e *Engine) replaceHostConfig(c *container.Container, body *models.HostConf
 		r.Places = next.Places
 	})
 	if err := e.save(c); err != nil {
-		return fault.Internal("%w", err)
+		c.Update(func(r *container.Record) {
+			r.HostConfig, r.Mounts, r.Places = before.HostConfig, before.Mounts, before.Places
+		})
+		return errors.Join(fault.Internal("%w", err), e.releaseOthers(e.ctx, &next, before.Mounts))
+	}
+	if err := e.releaseOthers(e.ctx, before, next.Mounts); err != nil {
+		e.Logger.Error("volumes that a container no longer has could not be let go", "container", c.ID, "error", err)
 	}
 	return nil
 }
