@@ -81,7 +81,7 @@ func deviceRows() []row {
 			c.matches("nodes", out, `(?s)one\nsub\n.*two\n.*`+noDriver+`.*`+noDriver)
 		}},
 		{fields: "HostConfig.Devices", name: "none", prove: func(c *trial) {
-			c.matches("a node of one's own", c.run("mknod /made c 261 7 2>&1; mknod /m2 c 1 3 && (cat /m2 && echo null) 2>&1"), denied+`|null`)
+			c.matches("a node of one's own", c.run("mknod /made c 261 7 && { cat /made 2>&1 || true; }"), denied)
 			c.equal("nodes", c.another().run("cd /dev; ls -d full null random tty urandom zero console ptmx 2>/dev/null | wc -l; ls /dev/vda /dev/kmsg /dev/mem 2>/dev/null | wc -l"), "7\n0")
 		}},
 	}

@@ -1,6 +1,11 @@
 package fieldtest
 
-import "strings"
+import (
+	"errors"
+	"net"
+	"strings"
+	"syscall"
+)
 
 // leftoverRows are about fields that the documents have and that do nothing:
 // they are taken, change nothing inside, and are read back where the version's
@@ -11,6 +16,13 @@ func leftoverRows() []row {
 			port := c.freePort()
 			c.config["PortSpecs"] = list{port + ":4000"}
 			c.start(greeter)
+			c.eventually("the server is there", func() bool { return c.exec("netstat -ltn | grep -c ':4000 '") == "1" })
+			if conn, err := net.Dial("tcp4", "127.0.0.1:"+port); err == nil {
+				conn.Close()
+				c.Errorf("port %s of the host is open", port)
+			} else if !errors.Is(err, syscall.ECONNREFUSED) {
+				c.Errorf("dial port %s of the host: %v", port, err)
+			}
 			c.shows("NetworkSettings.Ports", object{})
 			c.shows("Config.PortSpecs", c.config["PortSpecs"])
 		}},

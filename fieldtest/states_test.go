@@ -80,7 +80,7 @@ func TestStates(t *testing.T) {
 		t.Run(v, func(t *testing.T) {
 			t.Parallel()
 			c := newTrial(t, v)
-			c.config["Cmd"] = list{"sh", "-c", "trap 'exit 7' TERM; while :; do sleep 0.02; done"}
+			c.config["Cmd"] = list{"sh", "-c", "trap 'exit 7' TERM; echo ready; while :; do sleep 0.02; done"}
 			c.create()
 			c.showsState("created", shown{word: "created", text: "Created"})
 			c.must("POST", "/containers/"+c.id+"/start", nil)
@@ -90,7 +90,7 @@ func TestStates(t *testing.T) {
 			c.showsState("paused", shown{running: true, paused: true, word: "paused", text: "Up " + age + ` \(Paused\)`, started: true})
 			c.must("POST", "/containers/"+c.id+"/unpause", nil)
 			c.showsState("unpaused", up)
-			time.Sleep(100 * time.Millisecond) // the trap is set
+			c.eventually("the trap is set", func() bool { return c.logs() == "ready" })
 			c.must("POST", "/containers/"+c.id+"/stop?t=10", nil)
 			c.showsState("stopped", shown{code: 7, word: "exited", text: `Exited \(7\) ` + age + " ago", started: true, finished: true})
 			c.must("POST", "/containers/"+c.id+"/start", nil)
