@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	// idle is how long a UDP client may say nothing before its flow is forgotten
+	// idle is how long neither side of a flow may say anything before it is forgotten
 	// (net.netfilter.nf_conntrack_udp_timeout_stream is 120 s).
 	idle = 90 * time.Second
 	// maxDatagram is the longest one there is.
@@ -56,13 +56,22 @@ func (d *datagrams) serve() {
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
-		if err != nil || cm == nil {
-			continue // an ICMP error that an earlier answer met
+		if err != nil {
+			select { // it may last: want of memory
+			case <-d.relay.ctx.Done():
+				return
+			case <-time.After(acceptPause):
+			}
+			continue
+		}
+		if cm == nil {
+			continue
 		}
 		local, _ := netip.AddrFromSlice(cm.Dst)
 		key := flowKey{from.(*net.UDPAddr).AddrPort(), local, cm.IfIndex}
 		if f := d.flow(key); f != nil {
-			_, _ = f.conn.Write(buf[:n]) // as lost as any datagram may be
+			_ = f.conn.SetReadDeadline(time.Now().Add(idle)) // fails at its end only
+			_, _ = f.conn.Write(buf[:n])                     // as lost as any datagram may be
 		}
 	}
 }

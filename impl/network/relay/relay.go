@@ -5,6 +5,7 @@
 package relay
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -32,7 +33,8 @@ type Target func() netip.AddrPort
 type Relay struct {
 	target  Target
 	closer  io.Closer
-	done    chan struct{} // closed by Close
+	ctx     context.Context // ends with Close
+	end     context.CancelFunc
 	work    sync.WaitGroup
 	clients chan struct{} // a token per client
 
@@ -45,7 +47,8 @@ type Relay struct {
 func Start(proto string, fd int, target Target) (*Relay, error) {
 	f := os.NewFile(uintptr(fd), proto)
 	defer f.Close() // the net package works on a copy
-	r := &Relay{target: target, done: make(chan struct{}), clients: make(chan struct{}, maxClients), conns: make(map[net.Conn]struct{})}
+	r := &Relay{target: target, clients: make(chan struct{}, maxClients), conns: make(map[net.Conn]struct{})}
+	r.ctx, r.end = context.WithCancel(context.Background())
 	switch proto {
 	case "tcp":
 		l, err := net.FileListener(f)
@@ -80,7 +83,7 @@ func (r *Relay) Close() {
 	if conns == nil {
 		return
 	}
-	close(r.done)
+	r.end()
 	r.closer.Close()
 	for c := range conns {
 		c.Close()
@@ -113,14 +116,15 @@ func (r *Relay) dial(proto string) (net.Conn, error) {
 	if !to.IsValid() {
 		return nil, errors.New("the container has no address")
 	}
-	return net.DialTimeout(proto, to.String(), patience)
+	d := net.Dialer{Timeout: patience}
+	return d.DialContext(r.ctx, proto, to.String())
 }
 
 func (r *Relay) accept(l *net.TCPListener) {
 	for {
 		select {
 		case r.clients <- struct{}{}:
-		case <-r.done:
+		case <-r.ctx.Done():
 			return
 		}
 		c, err := l.AcceptTCP()
@@ -136,7 +140,7 @@ func (r *Relay) accept(l *net.TCPListener) {
 			return
 		}
 		select {
-		case <-r.done:
+		case <-r.ctx.Done():
 			return
 		case <-time.After(acceptPause):
 		}

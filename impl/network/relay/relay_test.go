@@ -160,3 +160,34 @@ func TestUDP(t *testing.T) {
 	targets <- server("b")
 	ask("b")
 }
+
+// TestCloseWhileDialing: a container that takes no connection does not hold up
+// the end of the relay.
+func TestCloseWhileDialing(t *testing.T) {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	must(t, err)
+	defer unix.Close(fd)
+	must(t, unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
+	must(t, unix.Listen(fd, 0))
+	name, err := unix.Getsockname(fd)
+	must(t, err)
+	full := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(name.(*unix.SockaddrInet4).Port))
+	for dialed := false; !dialed; { // until its queue is full
+		c, err := net.DialTimeout("tcp", full.String(), 200*time.Millisecond)
+		if dialed = err != nil; !dialed {
+			defer c.Close()
+		}
+	}
+	asked := make(chan struct{}, 1)
+	r, at := start(t, "tcp", func() netip.AddrPort { asked <- struct{}{}; return full })
+	c, err := net.Dial("tcp", at)
+	must(t, err)
+	defer c.Close()
+	<-asked
+	time.Sleep(50 * time.Millisecond) // the dial has begun
+	began := time.Now()
+	r.Close()
+	if took := time.Since(began); took > patience/5 {
+		t.Errorf("close took %v", took)
+	}
+}
