@@ -24,11 +24,14 @@ var ErrDamaged = errors.New("layer is damaged")
 // ErrDamaged when a file is missing or has other contents; what was written
 // until then is of no use.
 func Assemble(ctx context.Context, dir string, w io.Writer) error {
-	a := &assembler{dir: dir, buf: make([]byte, chunkSize)}
-	if err := a.run(ctx, w); err != nil {
+	if err := newAssembler(dir).run(ctx, w); err != nil {
 		return fmt.Errorf("assemble layer: %w", err)
 	}
 	return nil
+}
+
+func newAssembler(dir string) *assembler {
+	return &assembler{dir: dir, buf: make([]byte, chunkSize)}
 }
 
 type assembler struct {

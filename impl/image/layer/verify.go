@@ -36,7 +36,7 @@ func Verify(ctx context.Context, dir string, diffID digest.Digest) error {
 		pr.CloseWithError(err) // nil reads as io.ErrClosedPipe, but all was read
 		done <- outcome{x, err}
 	}()
-	err := Assemble(ctx, dir, io.MultiWriter(sum.Hash(), pw))
+	err := newAssembler(dir).run(ctx, io.MultiWriter(sum.Hash(), pw))
 	pw.CloseWithError(err)
 	out := <-done
 	switch {
