@@ -139,22 +139,14 @@ func TestReadOnlyDisk(t *testing.T) {
 	if err := e.Stop(patience); err != nil {
 		t.Fatal(err)
 	}
-	// As a disk error does it (mount(8), errors=remount-ro): descriptors that are
-	// open for writing, such as the shim's log, do not hold it up.
-	if err := unix.Mount("", e.data(), "", unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
-		if out, err := exec.Command("sh", "-c", "echo u >/proc/sysrq-trigger; true").CombinedOutput(); err != nil {
-			t.Log(string(out))
-		}
-		// The log of the running container is open: end it first.
-		e.comesUp()
-		e.must(http.MethodPost, "/containers/"+running+"/stop?t=0", nil)
-		if err := e.Stop(patience); err != nil {
-			t.Fatal(err)
-		}
-		running = ""
-		if err := unix.Mount("", e.data(), "", unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
-			t.Fatal(err)
-		}
+	// A mount of its own over the data root: descriptors that are open for writing,
+	// such as the shim's log, would hold up making the disk itself read-only.
+	if err := unix.Mount(e.data(), e.data(), "", unix.MS_BIND, ""); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Unmount(e.data(), unix.MNT_DETACH) }) // prepare's cleanup has done it already
+	if err := unix.Mount("", e.data(), "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
+		t.Fatal(err)
 	}
 	e.comesUp()
 	if !e.logged("read-only") {
@@ -166,7 +158,7 @@ func TestReadOnlyDisk(t *testing.T) {
 	if out, _ := split(e.must(http.MethodGet, "/containers/ended/logs?stdout=1", nil).body); out != "hi\n" {
 		t.Errorf("logs: %q", out)
 	}
-	if running != "" && !e.inspect(running).State.Running {
+	if !e.inspect(running).State.Running {
 		t.Error("the running container is shown as ended")
 	}
 	e.must(http.MethodGet, "/volumes/kept", nil, http.StatusOK)
@@ -185,9 +177,6 @@ func TestReadOnlyDisk(t *testing.T) {
 	a := e.must(http.MethodDelete, "/containers/ended", nil, http.StatusInternalServerError)
 	if !strings.Contains(strings.ReplaceAll(string(a.body), "read only", "read-only"), "read-only") {
 		t.Errorf("remove does not tell the reason: %v", a)
-	}
-	if err := unix.Mount("", e.data(), "", unix.MS_REMOUNT, ""); err != nil {
-		t.Fatal(err)
 	}
 }
 
