@@ -177,7 +177,7 @@ help: ## show this
 	@echo
 	@echo '  make run     try it: installs, builds, runs a container'
 	@echo '  make test    prove it: installs, builds, runs all tests'
-	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo 'Variables: GO, VERSION, PREFIX, DESTDIR, RUN_DIR (run), TESTFLAGS (test-clients, test-builds), BENCHFLAGS (bench), CONFORMANCEFLAGS, DOCUMENT (clients).'
 	@echo '  CRASH_ROUNDS, CRASH_SEED (crash), FUZZTIME (fuzz).'

@@ -104,12 +104,8 @@ func run(m *testing.M) (code int, err error) {
 	if err := d.Stop(30 * time.Second); err != nil {
 		return 1, err
 	}
-	log, err := os.ReadFile(d.Log())
-	if err != nil {
+	if err := daemon.Healthy(d.Log()); err != nil {
 		return 1, err
-	}
-	if bytes.Contains(log, []byte("panic:")) {
-		return 1, fmt.Errorf("berthd panicked:\n%s", daemon.Tail(d.Log(), 6000))
 	}
 	return code, nil
 }

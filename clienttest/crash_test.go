@@ -55,7 +55,7 @@ func startCold(t *testing.T, bridge, cidr string, l launch) *ownEngine {
 		if err := e.Stop(30 * time.Second); err != nil {
 			t.Error(err)
 		}
-		if err := healthy(e.Daemon); err != nil {
+		if err := daemon.Healthy(e.Log()); err != nil {
 			t.Error(err)
 		}
 	})

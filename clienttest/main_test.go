@@ -103,7 +103,7 @@ func run(m *testing.M) (code int, err error) {
 				code = 1
 				fmt.Fprintln(os.Stderr, "client tests: stop the shared berthd:", e)
 			}
-			if e := healthy(d); e != nil {
+			if e := daemon.Healthy(d.Log()); e != nil {
 				code = 1
 				fmt.Fprintln(os.Stderr, "client tests:", e)
 			}
@@ -180,20 +180,6 @@ func startBerth(dir, bridge, cidr string, l launch) (*daemon.Daemon, error) {
 // remains are what startBerth's daemon leaves.
 func remains(dir, bridge string) daemon.Remains {
 	return daemon.Remains{Dir: dir, Bridge: bridge, Cgroup: "/" + bridge}
-}
-
-// healthy looks for what a daemon's log must not hold.
-func healthy(d *daemon.Daemon) error {
-	log, err := os.ReadFile(d.Log())
-	if err != nil {
-		return err
-	}
-	for _, bad := range []string{"WARNING: DATA RACE", "panic:", "goroutine 1 ["} {
-		if i := bytes.Index(log, []byte(bad)); i >= 0 {
-			return fmt.Errorf("the log of berthd holds %q:\n%s", bad, log[i:min(len(log), i+4000)])
-		}
-	}
-	return nil
 }
 
 // loadBusybox loads the image that all tests use, busybox:latest.

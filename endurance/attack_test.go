@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -20,6 +21,16 @@ import (
 type arena struct {
 	*engine
 	secret string // holds file canary
+}
+
+// output is what a container wrote to its standard output, with a terminal or not.
+func (a *arena) output(id string, tty bool) string {
+	log := a.must(http.MethodGet, "/containers/"+id+"/logs?stdout=1", nil, http.StatusOK).body
+	if tty {
+		return string(log)
+	}
+	stdout, _ := split(log)
+	return stdout
 }
 
 func newArena(t *testing.T) *arena {
@@ -81,6 +92,10 @@ func TestAttacks(t *testing.T) {
 	}
 	// CVE-2014-9357: archives that leave the place where they are unpacked, in builds and images.
 	t.Run("CVE-2014-9357", func(t *testing.T) {
+		// The same ways with an archive that stays where it is put.
+		harmless := tar.Header{Name: "harmless", Typeflag: tar.TypeReg}
+		a.must(http.MethodPost, "/images/create?fromSrc=-&repo=harmless", hostile(harmless), http.StatusOK)
+		a.must(http.MethodGet, "/images/harmless/json", nil, http.StatusOK)
 		for name, entries := range escapes {
 			inner := hostile(entries...)
 			var context bytes.Buffer
@@ -106,6 +121,10 @@ func TestAttacks(t *testing.T) {
 		id := a.sleeper("", nil)
 		defer a.remove(id)
 		a.run(id, "ln", "-s", a.secret, "/l")
+		a.must(http.MethodPut, "/containers/"+id+"/archive?path=/", hostile(tar.Header{Name: "harmless", Typeflag: tar.TypeReg}), http.StatusOK)
+		if o := a.run(id, "cat", "/harmless"); o.stdout != "pwned\n" {
+			t.Errorf("an archive that stays where it is put: %+v", o)
+		}
 		for name, entries := range escapes {
 			a.must(http.MethodPut, "/containers/"+id+"/archive?path=/", hostile(entries...), http.StatusOK, http.StatusBadRequest, http.StatusForbidden, http.StatusInternalServerError, http.StatusNotFound)
 			a.untouched(t, "put, "+name)
@@ -284,6 +303,15 @@ func TestAttacks(t *testing.T) {
 	})
 	// CVE-2025-31133 and CVE-2025-52881: /dev/null of the image is a link to a file of proc, which masking would bind.
 	// CVE-2025-52565: /dev/console and /dev/pts are.
+	before, err := os.ReadFile("/proc/sys/kernel/core_pattern")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if now, err := os.ReadFile("/proc/sys/kernel/core_pattern"); err != nil || !bytes.Equal(before, now) {
+			_ = os.WriteFile("/proc/sys/kernel/core_pattern", before, 0o644)
+		}
+	})
 	for name, dockerfile := range map[string]string{
 		"CVE-2025-31133": "RUN rm -rf /dev/null; ln -s /proc/sys/kernel/core_pattern /dev/null; true\n",
 		"CVE-2025-52565": "RUN rm -rf /dev/console /dev/pts; ln -s /proc/sys/kernel/core_pattern /dev/console; ln -s /proc /dev/pts; true\n",
@@ -291,16 +319,16 @@ func TestAttacks(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			a.build(t, strings.ToLower(name), dockerfile)
-			before, err := os.ReadFile("/proc/sys/kernel/core_pattern")
-			if err != nil {
-				t.Fatal(err)
-			}
 			for _, tty := range []bool{false, true} {
 				id := a.create("", map[string]any{"Image": strings.ToLower(name), "Tty": tty,
 					"Cmd": []string{"sh", "-c", "echo pwned >/dev/null; echo pwned >/dev/console; echo pwned >/proc/sys/kernel/core_pattern; head -c 4 /proc/kcore | wc -c; mount | grep ' /proc' "}})
 				got := a.must(http.MethodPost, "/containers/"+id+"/start", nil, http.StatusNoContent, http.StatusBadRequest, http.StatusInternalServerError)
 				if got.status == http.StatusNoContent {
 					a.must(http.MethodPost, "/containers/"+id+"/wait", nil)
+					// /proc/kcore is masked: nothing of it can be read, whatever /dev/null is.
+					if out := a.output(id, tty); !slices.Contains(strings.Fields(out), "0") || !strings.Contains(out, "/proc") {
+						t.Errorf("terminal %t: of /proc/kcore and the mounts of /proc: %q", tty, out)
+					}
 				}
 				a.remove(id)
 				after, err := os.ReadFile("/proc/sys/kernel/core_pattern")

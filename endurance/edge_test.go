@@ -188,6 +188,7 @@ func TestNames(t *testing.T) {
 // paused hold neither list, nor inspect, nor events, nor other containers up.
 func TestStuckContainers(t *testing.T) {
 	e := start(t, options{})
+	before := e.steady()
 	quick := e.sleeper("quick", nil)
 	paused := e.sleeper("paused", nil)
 	e.must(http.MethodPost, "/containers/"+paused+"/pause", nil)
@@ -217,6 +218,9 @@ func TestStuckContainers(t *testing.T) {
 			took = append(took, time.Since(began))
 		}
 	}
+	if n := waiting.Load(); n != 3 {
+		t.Errorf("%d of 3 requests still wait for the stuck containers", n)
+	}
 	slices.Sort(took)
 	t.Logf("list, inspect, events beside stuck containers: median %v, worst %v of %d", took[len(took)/2], took[len(took)-1], len(took))
 	if worst := took[len(took)-1]; worst > 3*time.Second {
@@ -228,7 +232,9 @@ func TestStuckContainers(t *testing.T) {
 	}
 	t.Logf("exec in another container: %v", time.Since(began))
 	cancel()
+	_ = conn.Close()
 	for _, id := range []string{paused, full, quick} {
 		e.remove(id)
 	}
+	e.settles(before)
 }

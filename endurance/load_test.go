@@ -352,7 +352,7 @@ func (w *worker) build(ctx context.Context, name string) bool {
 	})
 }
 
-// removeThing removes an image, or the oldest network or volume that nobody uses.
+// removeThing removes the oldest image of the worker that is still there.
 func (w *worker) removeThing(ctx context.Context, _ string) bool {
 	for _, t := range w.own {
 		if t.removed != never {

@@ -152,7 +152,11 @@ func (s *soak) meanwhile(l *ledger, draw *rand.Rand) {
 		if b.started != acknowledged || b.stopped != never || b.removed != never || b.kind != always && b.kind != sleeps || draw.IntN(2) == 0 {
 			continue
 		}
-		pids, _ := filepath.Glob("/sys/fs/cgroup/*" + s.place.Cgroup + "/" + b.id + "/cgroup.procs")
+		var pids []string
+		for _, hierarchy := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/*"} { // version 2, version 1
+			found, _ := filepath.Glob(hierarchy + s.place.Cgroup + "/" + b.id + "/cgroup.procs")
+			pids = append(pids, found...)
+		}
 		if len(pids) == 0 {
 			s.t.Errorf("the cgroup of %s (%s) is gone", b.name, b.id)
 			continue

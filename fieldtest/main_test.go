@@ -90,12 +90,8 @@ func run(m *testing.M) (code int, err error) {
 	}
 	client = daemon.Client(engine.Socket())
 	defer func() {
-		log, e := os.ReadFile(engine.Log())
-		if e == nil && (bytes.Contains(log, []byte("panic:")) || bytes.Contains(log, []byte("DATA RACE"))) {
-			e = fmt.Errorf("the daemon's log tells of a panic or a data race:\n%s", daemon.Tail(engine.Log(), 8192))
-		}
 		client.CloseIdleConnections()
-		if e := errors.Join(e, engine.Stop(30*time.Second)); e != nil {
+		if e := errors.Join(engine.Stop(30*time.Second), daemon.Healthy(engine.Log())); e != nil {
 			code, err = 1, errors.Join(err, e)
 		}
 	}()

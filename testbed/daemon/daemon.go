@@ -167,6 +167,21 @@ func (d *Daemon) Kill() {
 // Restart starts the same engine again after Stop or Kill.
 func (d *Daemon) Restart(ctx context.Context) (*Daemon, error) { return Start(ctx, d.command) }
 
+// Healthy is an error if the log at path holds what no daemon's log should: a
+// data race, a panic, also one that the daemon survived, or the stacks of its end.
+func Healthy(path string) error {
+	log, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	for _, bad := range []string{"WARNING: DATA RACE", "panic:", "panic while serving", "goroutine 1 ["} {
+		if i := bytes.Index(log, []byte(bad)); i >= 0 {
+			return fmt.Errorf("the log of the daemon holds %q:\n%s", bad, log[i:min(len(log), i+4000)])
+		}
+	}
+	return nil
+}
+
 // Client is an HTTP client that reaches only the given unix socket, whatever
 // the URL's host is. It keeps up to 16 connections.
 func Client(socket string) *http.Client {

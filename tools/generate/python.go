@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"gopkg.in/yaml.v3"
 
@@ -123,7 +124,7 @@ func (g *maker) published(from string) (source, error) {
 
 // download puts what a URL answers into a file.
 func download(from, to string) (err error) {
-	answer, err := http.Get(from) //nolint:noctx // a command's one request
+	answer, err := (&http.Client{Timeout: time.Minute}).Get(from)
 	if err != nil {
 		return fmt.Errorf("read the document: %w", err)
 	}

@@ -144,7 +144,9 @@ class Hijacked:
 
     def close_input(self) -> None:
         """Ends the process's standard input and leaves its output open."""
-        self._socket.shutdown(socket.SHUT_WR)
+        # That of the socket below TLS: SSLSocket.shutdown would also end the
+        # decryption of what still comes.
+        socket.socket.shutdown(self._socket, socket.SHUT_WR)
 
     def close(self) -> None:
         self._response.close()
@@ -214,7 +216,10 @@ class Base:
             # when the answer says that the connection will be closed.
             connection.connect()
             wire = connection.sock
-            connection.request(method, target, body=body, headers=sent)
+            try:
+                connection.request(method, target, body=body, headers=sent)
+            except (BrokenPipeError, ConnectionResetError):
+                pass  # refused before the whole body was sent: the answer tells why
             response = connection.getresponse()
             connection.sock = wire
             if response.status not in (101,) and not 200 <= response.status < 300:

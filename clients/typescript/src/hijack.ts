@@ -34,6 +34,8 @@ function hijack(address: Address, path: string, body: unknown, options: Options)
     request.on("response", (response) => {
       let text = "";
       response.setEncoding("utf8").on("data", (piece: string) => (text += piece));
+      response.on("error", reject);
+      response.on("aborted", () => reject(new Error("the connection ended in the middle of an answer")));
       response.on("end", () => reject(new ApiError(response.statusCode ?? 0, text.trim())));
     });
     request.end(data);
@@ -48,18 +50,20 @@ export function attach(
   query: { logs?: boolean; stream?: boolean; stdin?: boolean; stdout?: boolean; stderr?: boolean; detachKeys?: string },
   options: Options = {},
 ): Promise<Hijacked> {
-  const pairs = Object.entries(query).map(([key, value]) => [key, String(value)] as [string, string]);
-  const path = `/v${version}/containers/${container}/attach?${new URLSearchParams(pairs)}`;
+  const pairs = Object.entries(query)
+    .filter(([, value]) => value !== undefined)
+    .map(([key, value]) => [key, String(value)] as [string, string]);
+  const path = `/v${version}/containers/${encodeURIComponent(container)}/attach?${new URLSearchParams(pairs)}`;
   return hijack(address, path, undefined, options);
 }
 
-/** Starts an exec and connects to its streams. */
+/** Starts an exec and connects to its streams. Tty is what the exec was created with. */
 export function execStart(
   address: Address,
   version: string,
   id: string,
-  config: { Detach?: boolean; Tty?: boolean } = {},
+  config: { Tty?: boolean } = {},
   options: Options = {},
 ): Promise<Hijacked> {
-  return hijack(address, `/v${version}/exec/${id}/start`, config, options);
+  return hijack(address, `/v${version}/exec/${encodeURIComponent(id)}/start`, config, options);
 }
