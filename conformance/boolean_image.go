@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"bytes"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -60,9 +61,10 @@ func observeBuildRemoves(parameter string, options url.Values, command string) a
 	return func(r *Run) func(string) any {
 		base := r.baseImage()
 		return func(word string) any {
-			options.Set(parameter, word)
-			options.Set("nocache", "1")
-			output, _ := r.built("FROM "+base+"\nRUN "+command+"\n", options)
+			asked := maps.Clone(options)
+			asked.Set(parameter, word)
+			asked.Set("nocache", "1")
+			output, _ := r.built("FROM "+base+"\nRUN "+command+"\n", asked)
 			found := runningIn.FindSubmatch(output)
 			if found == nil {
 				r.fatal("stream", "names no container that the command ran in: %s", excerpt(output))

@@ -156,6 +156,9 @@ func noteSeen(result *Result, note func(kind, name string)) {
 			continue
 		}
 		note("status", fmt.Sprint(exchange.Status))
+		if exchange.Status >= http.StatusBadRequest {
+			continue // what was refused shows nothing of what it asked for
+		}
 		_, rawQuery, _ := strings.Cut(exchange.Target, "?")
 		query, _ := url.ParseQuery(rawQuery)
 		for name := range query {
@@ -169,13 +172,7 @@ func noteSeen(result *Result, note func(kind, name string)) {
 			}
 		}
 		if value, err := wire.DecodeJSON(exchange.RequestBody()); err == nil {
-			notePaths(result.Document, result.Operation.BodySchema(), value, "", func(at string) {
-				// Wrong types are refused however deep they are: that covers a field
-				// of the body or of HostConfig, and nothing inside of it.
-				if exchange.Status < http.StatusBadRequest || !strings.ContainsAny(strings.TrimPrefix(at, "HostConfig."), ".[") {
-					note("body", at)
-				}
-			})
+			notePaths(result.Document, result.Operation.BodySchema(), value, "", func(at string) { note("body", at) })
 		}
 	}
 	for _, answer := range result.Answers {

@@ -48,7 +48,7 @@ func (f field) String() string {
 // in what inspect answers.
 func fields(doc *document.Document, operation *document.Operation) []field {
 	shown := map[string]string{
-		"ContainerCreate": "ContainerConfig", "ContainerUpdate": "HostConfig", "VolumeCreate": "Volume", "NetworkCreate": "Network",
+		"ContainerCreate": "ContainerConfig", "ContainerStart": "HostConfig", "ContainerUpdate": "HostConfig", "VolumeCreate": "Volume", "NetworkCreate": "Network",
 	}[operation.ID]
 	body := operation.BodySchema()
 	if shown == "" || body == nil {
@@ -78,6 +78,8 @@ func fields(doc *document.Document, operation *document.Operation) []field {
 // that withoutSample gives a reason for.
 func sample(f field) (value any, ok bool) {
 	switch {
+	case withoutSample(f) != "":
+		return nil, false
 	case f.operation == "VolumeCreate":
 		value = volumeSample(f.name)
 	case f.operation == "NetworkCreate":
@@ -93,21 +95,30 @@ func sample(f field) (value any, ok bool) {
 // withoutSample says why a field has no case of its own, "" if it should have one.
 func withoutSample(f field) string {
 	switch f.String() {
-	case "Image", "Name", "Driver":
+	case "Image", "Name":
 		return "every case that makes something sets it"
+	case "Driver":
+		if f.operation == "NetworkCreate" {
+			return "every case that makes something sets it"
+		}
 	case "CheckDuplicate":
 		return "asks for a check and is no property of the result; the case name-taken uses it"
 	case "Memory", "MemorySwap", "CpuShares", "Cpuset", "Dns", "VolumesFrom", "SecurityOpt", "PortSpecs", "Mounts", "PublishService":
 		if f.operation == "ContainerCreate" {
 			return "a leftover of older versions in the container's settings; HostConfig has it, or nothing reads it"
 		}
+		if f.name == "VolumesFrom" {
+			return "names another container; the documented create sets it and the case create reads it back"
+		}
 	case "OnBuild":
 		return "belongs to images; a container has none"
-	case "HostConfig.LxcConf":
+	case "HostConfig.LxcConf", "LxcConf":
 		return "settings of a driver that engines no longer have"
-	case "HostConfig.Links", "HostConfig.VolumesFrom":
+	case "HostConfig.Links", "HostConfig.VolumesFrom", "Links":
 		return "the documented create sets them and the case create reads them back"
-	case "HostConfig.BlkioWeightDevice":
+	case "BlkioDeviceReadBps", "BlkioDeviceWriteBps", "BlkioDeviceReadIOps", "BlkioDeviceWriteIOps":
+		return "a start needs a block device; create takes any"
+	case "HostConfig.BlkioWeightDevice", "BlkioWeightDevice":
 		return "needs a block device"
 	case "DriverOpts":
 		return "no answer shows it"
@@ -149,8 +160,11 @@ func hostSample(name string) any {
 }
 
 func volumeSample(name string) any {
-	if name == "Labels" {
+	switch name {
+	case "Labels":
 		return documentedLabels()
+	case "Driver":
+		return "local"
 	}
 	return nil
 }
@@ -174,6 +188,8 @@ func runField(r *Run, f field, value any) {
 	switch f.operation {
 	case "ContainerCreate":
 		shown = r.createdWith(f, value)
+	case "ContainerStart":
+		shown = r.startedWith(f, value)
 	case "ContainerUpdate":
 		shown = r.updatedWith(f, value)
 	case "VolumeCreate":
@@ -208,18 +224,33 @@ func (r *Run) createdWith(f field, value any) any {
 		body[f.within] = settings
 	}
 	settings[f.name] = value
-	switch f.name {
-	case "MemorySwap":
-		settings["Memory"] = 64 << 20 // swap includes memory and needs it
-	case "PortBindings":
+	if f.name == "PortBindings" {
 		body["ExposedPorts"] = map[string]any{"80/tcp": map[string]any{}}
 	}
+	needed(settings)
 	id, _ := r.accepted(http.MethodPost, "/containers/create", body, http.StatusCreated)["Id"].(string)
 	within := "Config"
 	if f.within != "" {
 		within = f.within
 	}
 	return at(r.inspect(id), within, f.name)
+}
+
+// needed adds to settings what one of them cannot be without.
+func needed(settings map[string]any) {
+	if settings["MemorySwap"] != nil {
+		settings["Memory"] = 64 << 20 // swap includes memory
+	}
+}
+
+// startedWith sets a field in the body of start, which replaces the settings that
+// the container was created with.
+func (r *Run) startedWith(f field, value any) any {
+	r.create(map[string]any{"Cmd": []string{"sleep", "3600"}, "ExposedPorts": map[string]any{"80/tcp": map[string]any{}}})
+	settings := map[string]any{f.name: value}
+	needed(settings)
+	r.asking(http.StatusNoContent, http.MethodPost, r.containerPath("/start"), nil, settings)
+	return r.inspected("HostConfig", f.name)
 }
 
 func (r *Run) updatedWith(f field, value any) any {

@@ -91,11 +91,8 @@ func versionBefore(version string) string {
 // runFormerPath wants a path that this version does not have.
 func runFormerPath(path string) func(*Run) {
 	return func(r *Run) {
-		if strings.Contains(path, "{container}") {
-			r.containerCreated()
-			path = strings.ReplaceAll(path, "{container}", r.values["container"])
-		}
-		r.gone(path)
+		r.containerCreated()
+		r.gone(strings.ReplaceAll(path, "{container}", r.values["container"]))
 	}
 }
 

@@ -38,6 +38,12 @@ func parameterCases(doc *document.Document, operation *document.Operation) []*Ca
 		add("since shows only containers made after the one it names.", runListSince, "since")
 		add("limit shows only as many containers, the newest.", runListLimit, "limit")
 		add("Filters choose containers.", runListFilters, "filters")
+	case "ContainerKill":
+		add("signal is the one that the container gets, by name, with SIG and as a number.", runKillSignal, "signal")
+	case "VolumeList":
+		add("The filter dangling chooses volumes that no container uses.", runVolumesDangling, "filters")
+	case "SystemEvents":
+		add("The filter container leaves out the events of others.", runEventsOfContainer, "filters")
 	case "ContainerDelete":
 		add("force removes a running container.", runDeleteForce, "force")
 		add("link removes the name that another container has for this one, and not the container.", runDeleteLink, "link")
@@ -49,6 +55,7 @@ func parameterCases(doc *document.Document, operation *document.Operation) []*Ca
 		add("dockerfile names the build file.", runBuildFile, "dockerfile")
 		add("q leaves out what commands write.", runBuildQuiet, "q")
 		add("labels label the image.", runBuildLabels, "labels")
+		add("shmsize is the size of /dev/shm of a command.", runBuildShm, "shmsize")
 		add("Limits and habits of build containers are taken.", runBuildOptions,
 			"rm", "forcerm", "nocache", "pull", "memory", "memswap", "cpushares", "cpusetcpus", "cpusetmems", "ulimits")
 		add("remote names a build file that the engine fetches.", runBuildRemote, "remote")

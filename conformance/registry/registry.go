@@ -227,11 +227,12 @@ func (r *Registry) upload(w http.ResponseWriter, request *http.Request, reposito
 	r.mu.Lock()
 	held := r.held
 	r.mu.Unlock()
-	if held != nil && !hold(request, held) {
-		return
-	}
 	content, err := io.ReadAll(request.Body)
 	if err != nil {
+		return
+	}
+	// Only now does the server notice a client that goes.
+	if held != nil && !hold(request, held) {
 		return
 	}
 	r.mu.Lock()
