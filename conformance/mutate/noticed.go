@@ -1,16 +1,30 @@
 package mutate
 
+import "strings"
+
 // Rule is what the case must notice, a finding's: status, content-type, header,
 // body, value, effect, stream or transport. "" for a mutation that is not listed,
 // which nothing then is enough for.
 func (m Mutation) Rule() string { return noticed()[m.Case+": "+m.Name] }
 
-// Since is the first version whose answers have what the mutation changes.
+// Since is the first version that has what the mutation changes.
 func (m Mutation) Since() string {
+	switch operation, _, _ := strings.Cut(m.Case, "/"); operation {
+	case "ContainerArchiveInfo", "PutContainerArchive":
+		return "1.20"
+	case "VolumeList", "VolumeCreate", "VolumeInspect", "VolumeDelete",
+		"NetworkList", "NetworkInspect", "NetworkCreate", "NetworkConnect", "NetworkDisconnect", "NetworkDelete":
+		return "1.21"
+	case "ContainerUpdate":
+		return "1.22"
+	}
 	switch m.Case + ": " + m.Name {
 	case "SystemInfo/info: an integer instead of a boolean":
 		return "1.19"
 	case "ContainerInspect/inspect: a nested property is missing", "SystemEvents/live: events lack their nanoseconds":
+		return "1.21"
+	}
+	if m.Case == "ContainerInspect/inspect-size" || m.Case == "ContainerInspect/boolean-size" {
 		return "1.21"
 	}
 	return "1.18"
