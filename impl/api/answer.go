@@ -24,6 +24,10 @@ type answer struct {
 // keep the connection, in bytes. The server itself would read as much.
 const restLimit = 256 << 10
 
+// lingerTime is how long a request with more than that is read on, as long as
+// the server itself would (net/http, rstAvoidanceDelay).
+const lingerTime = 500 * time.Millisecond
+
 // EnableFullDuplex lets the answer begin before the request's end.
 func (a *answer) EnableFullDuplex() error {
 	a.duplex = true
@@ -42,7 +46,18 @@ func (a *answer) settle(r *http.Request) {
 	if _, err := io.CopyN(io.Discard, r.Body, restLimit); err != nil {
 		return // io.EOF, or the connection is lost anyway
 	}
-	_ = http.NewResponseController(a.ResponseWriter).SetReadDeadline(time.Unix(1, 0))
+	// A client that is sending when its connection goes may lose the answer with
+	// it, so it is heard out for a moment (RFC 9112, 9.6).
+	control := http.NewResponseController(a.ResponseWriter)
+	if a.status != 0 { // else it is being cut off
+		_ = control.Flush()
+	}
+	_ = control.SetReadDeadline(time.Now().Add(lingerTime))
+	if _, err := io.Copy(io.Discard, r.Body); err == nil {
+		_ = control.SetReadDeadline(time.Time{})
+		return
+	}
+	_ = control.SetReadDeadline(time.Unix(1, 0))
 }
 
 // Unwrap gives http.ResponseController the server's own writer.

@@ -13,6 +13,7 @@ import (
 	"github.com/seed-50ced230/berth/gen/hub"
 	"github.com/seed-50ced230/berth/gen/hub/models"
 	"github.com/seed-50ced230/berth/impl/api"
+	"github.com/seed-50ced230/berth/impl/fault"
 	"github.com/seed-50ced230/berth/impl/stream"
 )
 
@@ -124,6 +125,30 @@ func TestConnectionAfterAnArchive(t *testing.T) {
 				}
 				if response, text := d.do(t, "POST", "/v1.23/containers/create", "application/json", `{"Image":"x","Cmd":["true"]}`); response.StatusCode != 201 {
 					t.Fatalf("round %d: the request after it: %d %q", i, response.StatusCode, text)
+				}
+			}
+		})
+	}
+}
+
+// TestRefusalOfAnArchive: a client that is still sending when it is refused gets
+// the answer, not a broken connection.
+func TestRefusalOfAnArchive(t *testing.T) {
+	for name, size := range map[string]int64{"much": 4 << 20, "endless": 1 << 62} {
+		t.Run(name, func(t *testing.T) {
+			d := serve(t, &engine{
+				build: func(context.Context, *hub.ImageBuildParams, stream.Output) error {
+					return fault.Forbidden("not here")
+				},
+			}, api.Options{})
+			for range 3 {
+				r, err := http.NewRequestWithContext(t.Context(), "POST", "http://d/v1.23/build?t=x", io.LimitReader(&zeros{}, size))
+				if err != nil {
+					t.Fatal(err)
+				}
+				response, text := d.send(t, r)
+				if response.StatusCode != http.StatusForbidden || text != "not here\n" {
+					t.Errorf("%d %q", response.StatusCode, text)
 				}
 			}
 		})

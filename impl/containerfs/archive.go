@@ -152,19 +152,8 @@ func (v View) Unpack(ctx context.Context, p string, r io.Reader, keepKinds bool,
 	}
 	defer closeFD()
 	return v.Run(func() error {
-		abs, _, _ := clean(p)
-		resolved, err := filepath.EvalSymlinks(abs)
+		resolved, err := target(p, writable)
 		if err != nil {
-			return pathError(p, err)
-		}
-		info, err := os.Stat(resolved)
-		if err != nil {
-			return pathError(p, err)
-		}
-		if !info.IsDir() {
-			return fault.Invalid("extraction point is not a directory")
-		}
-		if err := writable(resolved); err != nil {
 			return err
 		}
 		err = archive.Unpack(&contextReader{ctx, plain}, resolved, o)
@@ -182,6 +171,31 @@ func (v View) Unpack(ctx context.Context, p string, r io.Reader, keepKinds bool,
 		}
 		return fault.Invalid("%w", err)
 	})
+}
+
+// Accepts says whether Unpack would take an archive for p.
+func (v View) Accepts(p string, writable func(resolved string) error) error {
+	return v.Run(func() error {
+		_, err := target(p, writable)
+		return err
+	})
+}
+
+// target is the directory that p names, if it may be written.
+func target(p string, writable func(resolved string) error) (string, error) {
+	abs, _, _ := clean(p)
+	resolved, err := filepath.EvalSymlinks(abs)
+	if err != nil {
+		return "", pathError(p, err)
+	}
+	info, err := os.Stat(resolved)
+	if err != nil {
+		return "", pathError(p, err)
+	}
+	if !info.IsDir() {
+		return "", fault.Invalid("extraction point is not a directory")
+	}
+	return resolved, writable(resolved)
 }
 
 // contextReader ends with the context.

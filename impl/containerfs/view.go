@@ -29,8 +29,12 @@ type View struct {
 	Stack  overlay.Stack
 	Target string
 	// Binds are mounted in the tree of a container that does not run, in this
-	// order.
+	// order. Without Stack.Upper the tree is read-only, and the places must be
+	// there.
 	Binds []Bind
+	// Entered, if set, is called as soon as the tree is mounted: what was needed
+	// for that only can be let go.
+	Entered func()
 }
 
 // Bind is a directory or file of the host at a path of the container.
@@ -62,6 +66,15 @@ func (v View) runLocked(f func() error, done chan<- error) {
 	if err := v.enter(); err != nil {
 		done <- fmt.Errorf("enter the container's root: %w", err)
 		return
+	}
+	if v.Entered != nil {
+		// Elsewhere, because this thread's root is the container's.
+		entered := make(chan struct{})
+		go func() {
+			defer close(entered)
+			v.Entered()
+		}()
+		<-entered
 	}
 	done <- guarded(f)
 }

@@ -4,7 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
+	"io"
 	"net/http"
 	"path"
 	"strings"
@@ -13,63 +13,14 @@ import (
 	"github.com/seed-50ced230/berth/impl/container"
 	"github.com/seed-50ced230/berth/impl/containerfs"
 	"github.com/seed-50ced230/berth/impl/fault"
-	"github.com/seed-50ced230/berth/impl/image/overlay"
 )
 
 // statHeader carries a file's description, JSON in base64.
 const statHeader = "X-Docker-Container-Path-Stat"
 
-// withFiles calls use with a view of the container's files. A container that
-// does not run cannot be started meanwhile.
-func (e *Engine) withFiles(ctx context.Context, name string, use func(*container.Record, containerfs.View) error) error {
-	err := e.withView(ctx, name, use)
-	var missing *containerfs.MissingError
-	if errors.As(err, &missing) {
-		return fault.NotFound("Could not find the file %s in container %s", missing.Path, name)
-	}
-	return err
-}
-
-func (e *Engine) withView(ctx context.Context, name string, use func(*container.Record, containerfs.View) error) error {
-	c, err := e.containers.Get(name)
-	if err != nil {
-		return err
-	}
-	if task, err := e.runningTask(c); err == nil {
-		return use(c.Record(), containerfs.View{Root: task.Root()})
-	}
-	unlock, err := c.Lock(ctx)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	if err := e.settle(ctx, c.ID); err != nil {
-		return err
-	}
-	if task, err := e.runningTask(c); err == nil { // started while we waited
-		return use(c.Record(), containerfs.View{Root: task.Root()})
-	}
-	w, err := e.Images.Writable(c.ID)
-	if err != nil {
-		return err
-	}
-	r := c.Record()
-	user := "files-" + newID()
-	mounts, err := e.mountVolumes(ctx, r, user)
-	if err != nil {
-		return err
-	}
-	defer e.unmountVolumes(context.WithoutCancel(ctx), r, user)
-	v := containerfs.View{Stack: overlay.Stack{Lower: w.Lower, Upper: w.Upper, Work: w.Work}, Target: w.Target}
-	for _, m := range mounts {
-		v.Binds = append(v.Binds, containerfs.Bind{Source: m.Source, Destination: m.Destination, ReadOnly: !m.RW})
-	}
-	return use(r, v)
-}
-
 // ContainerArchiveInfo serves HEAD /containers/(id or name)/archive.
 func (e *Engine) ContainerArchiveInfo(ctx context.Context, p *hub.ContainerArchiveInfoParams, w http.ResponseWriter, r *http.Request) error {
-	return e.withFiles(ctx, p.Name, func(_ *container.Record, v containerfs.View) error {
+	return e.readFiles(ctx, p.Name, func(_ *container.Record, v containerfs.View) error {
 		s, err := v.Look(p.Path)
 		if err != nil {
 			return err
@@ -93,7 +44,7 @@ func setStat(w http.ResponseWriter, s containerfs.Stat) error {
 
 // ContainerArchive serves GET /containers/(id or name)/archive.
 func (e *Engine) ContainerArchive(ctx context.Context, p *hub.ContainerArchiveParams, w http.ResponseWriter, r *http.Request) error {
-	return e.withFiles(ctx, p.Name, func(rec *container.Record, v containerfs.View) error {
+	return e.readFiles(ctx, p.Name, func(rec *container.Record, v containerfs.View) error {
 		err := v.Pack(ctx, p.Path, func(s containerfs.Stat) error {
 			w.Header().Set("Content-Type", "application/x-tar")
 			return setStat(w, s)
@@ -111,7 +62,7 @@ func (e *Engine) ContainerCopy(ctx context.Context, p *hub.ContainerCopyParams, 
 	if p.Body.Resource == "" {
 		return fault.Invalid("Path cannot be empty")
 	}
-	return e.withFiles(ctx, p.Name, func(rec *container.Record, v containerfs.View) error {
+	return e.readFiles(ctx, p.Name, func(rec *container.Record, v containerfs.View) error {
 		err := v.Pack(ctx, p.Body.Resource, func(containerfs.Stat) error {
 			w.Header().Set("Content-Type", "application/x-tar")
 			return nil
@@ -125,15 +76,24 @@ func (e *Engine) ContainerCopy(ctx context.Context, p *hub.ContainerCopyParams, 
 
 // PutContainerArchive serves PUT /containers/(id or name)/archive.
 func (e *Engine) PutContainerArchive(ctx context.Context, p *hub.PutContainerArchiveParams, w http.ResponseWriter, r *http.Request) error {
-	return e.withFiles(ctx, p.Name, func(rec *container.Record, v containerfs.View) error {
-		err := v.Unpack(ctx, p.Path, p.Body, p.NoOverwriteDirNonDir, func(resolved string) error { return checkWritable(rec, resolved) })
-		if err != nil {
+	u := upload{
+		body: p.Body,
+		check: func(rec *container.Record, v containerfs.View) error {
+			return v.Accepts(p.Path, func(resolved string) error { return checkWritable(rec, resolved) })
+		},
+		extract: func(rec *container.Record, v containerfs.View, archive io.Reader) error {
+			err := v.Unpack(ctx, p.Path, archive, p.NoOverwriteDirNonDir, func(resolved string) error { return checkWritable(rec, resolved) })
+			if err == nil {
+				e.publish(rec, "extract-to-dir", nil)
+			}
 			return err
-		}
-		e.publish(rec, "extract-to-dir", nil)
-		w.WriteHeader(http.StatusOK)
-		return nil
-	})
+		},
+	}
+	if err := e.writeFiles(ctx, p.Name, u); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusOK)
+	return nil
 }
 
 // checkWritable refuses to extract into what the container itself cannot write:
