@@ -54,7 +54,7 @@ func main() {
 	flag.IntVar(&o.layers, "layers", 2000, "`number` of containers beside which one is made and removed")
 	flag.StringVar(&o.json, "json", "", "`file` for the figures as JSON")
 	flag.StringVar(&o.markdown, "markdown", "", "`file` for the figures as a Markdown table")
-	flag.StringVar(&o.only, "only", "", "measure only these, with commas: life, port, networks, ports, traffic, exec, memory, requests, start, build")
+	flag.StringVar(&o.only, "only", "", "measure only these, with commas: life, port, networks, ports, traffic, exec, memory, requests, start, images, layers, build")
 	flag.Parse()
 	if err := retire(); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -129,7 +129,7 @@ func run(ctx context.Context, o options) (err error) {
 		measure func(context.Context, *arena, *report) error
 	}{
 		{"life", life}, {"port", port}, {"networks", networks}, {"ports", ports}, {"traffic", traffic},
-		{"exec", execs}, {"memory", memory}, {"requests", requests}, {"start", starts}, {"images", images}, {"build", builds},
+		{"exec", execs}, {"memory", memory}, {"requests", requests}, {"start", starts}, {"images", images}, {"layers", layers}, {"build", builds},
 	} {
 		if !o.wants(m.name) {
 			continue

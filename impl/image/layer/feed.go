@@ -36,7 +36,7 @@ type feed struct {
 func newFeed(ctx context.Context, r io.Reader, limit int64) *feed {
 	f := &feed{ctx: ctx, chunks: make(chan []byte, 3), free: make(chan []byte, 4), stop: make(chan struct{}), sum: sha256.New()}
 	for range cap(f.free) {
-		f.free <- make([]byte, chunkSize)
+		f.free <- nil // made when it is needed: most layers are small
 	}
 	f.wg.Go(func() {
 		defer close(f.chunks)
@@ -50,6 +50,9 @@ func newFeed(ctx context.Context, r io.Reader, limit int64) *feed {
 			case <-ctx.Done():
 				f.err = ctx.Err()
 				return
+			}
+			if buf == nil {
+				buf = make([]byte, chunkSize)
 			}
 			n, err := fill(r, buf[:chunkSize])
 			f.n += int64(n)

@@ -88,7 +88,8 @@ func Unpack(ctx context.Context, dir string, r io.Reader, lim Limits) (*Result, 
 			u.res.Implied = append(u.res.Implied, p)
 		}
 	}
-	return &u.res, nil
+	res := u.res // a copy: the unpacker has large buffers, and layers of a pull are kept until all are there
+	return &res, nil
 }
 
 type unpacker struct {
