@@ -68,8 +68,9 @@ func killAtImages(t *testing.T, address string) {
 			t.Errorf("round %d: the store that was left is damaged:\n%s", round, said)
 		}
 		e.comesBack()
+		found := c.found()
 		for _, w := range workers {
-			w.verify(round)
+			w.verify(round, found)
 		}
 		c.cleanUp()
 		for end := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
@@ -95,10 +96,14 @@ type crasher struct {
 	d       *docker
 	dir     string
 	address string
-	// ids are the images' ids; index n is also their tag.
+	// ids are the images' ids; index n is also in their tag.
 	ids  []string
 	base string
 }
+
+// version is the tag of image n. A tag that could begin an id would find images by
+// that, too: "repository:0" is any image of the repository whose id begins with 0.
+func version(n int) string { return fmt.Sprintf("v%d", n) }
 
 func (c *crasher) archive(n int) string { return filepath.Join(c.dir, fmt.Sprintf("%d.tar", n)) }
 
@@ -114,11 +119,11 @@ func (c *crasher) prepare() {
 		if err := os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte(text), 0o600); err != nil {
 			c.t.Fatal(err)
 		}
-		local := fmt.Sprintf("crash:%d", n)
+		local := "crash:" + version(n)
 		c.d.run("build", "-q", "-t", local, dir)
 		c.ids = append(c.ids, c.d.inspect(local, "{{.Id}}"))
 		for w := range crashWorkers {
-			remote := fmt.Sprintf("%s/w%d:%d", c.address, w, n)
+			remote := fmt.Sprintf("%s/w%d:%s", c.address, w, version(n))
 			c.d.run("tag", local, remote)
 			c.d.run("push", remote)
 		}
@@ -135,21 +140,22 @@ func (c *crasher) cleanUp() {
 	if all := strings.Fields(c.d.run("ps", "-a", "-q")); len(all) > 0 {
 		c.d.run(append([]string{"rm", "-f"}, all...)...)
 	}
-	for { // children first: what has any is left for the next pass
-		gone := false
+	for range 5 { // what has children is left for the next pass
+		args := []string{"rmi", "-f"}
 		for _, line := range strings.Split(c.d.run("images", "-a", "--no-trunc", "--format", "{{.ID}} {{.Repository}}:{{.Tag}}"), "\n") {
 			id, name, _ := strings.Cut(line, " ")
-			if name == "busybox:latest" {
-				continue
+			switch {
+			case name == "busybox:latest":
+			case strings.Contains(name, "<none>"):
+				args = append(args, id)
+			default:
+				args = append(args, name)
 			}
-			if strings.Contains(name, "<none>") {
-				name = id
-			}
-			gone = c.d.try("", "rmi", "-f", name).code == 0 || gone
 		}
-		if !gone {
+		if len(args) == 2 {
 			break
 		}
+		c.d.try("", args...)
 	}
 	c.d.equal("images after cleaning up", c.images(), c.base)
 }
@@ -217,7 +223,7 @@ func (w *crashWorker) work() {
 	for i := 0; !w.over.Load(); i++ {
 		n := w.random.IntN(3)
 		number := fmt.Sprintf("%s-%d", w.name, i)
-		pulled := fmt.Sprintf("%s/%s:%d", w.address, w.name, n)
+		pulled := fmt.Sprintf("%s/%s:%s", w.address, w.name, version(n))
 		switch w.random.IntN(6) {
 		case 0:
 			if w.do("pull", pulled, fact{kind: "image", there: true, id: w.ids[n]}, "pull", "-q", pulled) && w.random.IntN(2) == 0 {
@@ -225,7 +231,7 @@ func (w *crashWorker) work() {
 			}
 		case 1: // all load the same name, which nobody removes
 			if w.do("load", "", fact{}, "load", "-i", w.archive(n)) {
-				w.known[fmt.Sprintf("crash:%d", n)] = fact{kind: "image", there: true, id: w.ids[n]}
+				w.known["crash:"+version(n)] = fact{kind: "image", there: true, id: w.ids[n]}
 			}
 		case 2:
 			imported := "imported:" + number
@@ -251,25 +257,34 @@ func (w *crashWorker) work() {
 	}
 }
 
+// found is what there is: images by name with their ids, containers with their status.
+func (c *crasher) found() map[string]string {
+	c.t.Helper()
+	all := c.d.run("images", "--no-trunc", "--format", "image {{.Repository}}:{{.Tag}} {{.ID}}") + "\n" +
+		c.d.run("ps", "-a", "--format", "container {{.Names}} {{.Status}}")
+	found := map[string]string{}
+	for _, line := range strings.Split(all, "\n") {
+		if f := strings.SplitN(line, " ", 3); len(f) == 3 {
+			found[f[0]+" "+f[1]] = f[2]
+		}
+	}
+	return found
+}
+
 // verify compares what is there with what was acknowledged.
-func (w *crashWorker) verify(round int) {
+func (w *crashWorker) verify(round int, found map[string]string) {
 	w.t.Helper()
 	for name, f := range w.known {
-		template := "{{.Id}}"
-		if f.kind == "container" {
-			template = "{{.State.Running}}"
-		}
-		r := w.d.try("", "inspect", "--type", f.kind, "--format", template, name)
-		got := strings.TrimSpace(r.stdout)
+		got, there := found[f.kind+" "+name]
 		switch {
-		case f.there && r.code != 0:
-			w.t.Errorf("round %d: the %s %s was acknowledged and is lost: %v", round, f.kind, name, r)
-		case f.there && f.kind == "container" && got != "true":
-			w.t.Errorf("round %d: the container %s was started and does not run", round, name)
+		case f.there && !there:
+			w.t.Errorf("round %d: the %s %s was acknowledged and is lost", round, f.kind, name)
+		case f.there && f.kind == "container" && !strings.HasPrefix(got, "Up "):
+			w.t.Errorf("round %d: the container %s was started and is %s", round, name, got)
 		case f.there && f.id != "" && got != f.id:
 			w.t.Errorf("round %d: the image %s is %s instead of %s", round, name, got, f.id)
-		case f.gone && r.code == 0:
-			w.t.Errorf("round %d: the %s %s was removed and is back", round, f.kind, name)
+		case f.gone && there:
+			w.t.Errorf("round %d: the %s %s was removed and is back as %s", round, f.kind, name, got)
 		}
 	}
 	for _, file := range w.saved {
