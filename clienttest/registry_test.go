@@ -3,10 +3,10 @@ package clienttest
 import (
 	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -17,24 +17,36 @@ import (
 // registry starts Debian's docker-registry and gives its address.
 func registry(t *testing.T) string {
 	t.Helper()
+	return registryAt(t, t.TempDir(), freeAddress(t))
+}
+
+// freeAddress is an address at which nobody listens.
+func freeAddress(t *testing.T) string {
+	t.Helper()
 	free, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := free.Addr().String()
-	free.Close()
-	dir := t.TempDir()
+	defer free.Close()
+	return free.Addr().String()
+}
+
+// registryAt starts a registry of what is in dir, at an address, by the command wrap if
+// there is one: in another network, for one.
+func registryAt(t *testing.T, dir, address string, wrap ...string) string {
+	t.Helper()
 	config := filepath.Join(dir, "config.yml")
-	text := fmt.Sprintf("version: 0.1\nlog: {level: warn}\nstorage:\n  filesystem: {rootdirectory: %s}\n  delete: {enabled: true}\nhttp: {addr: %q}\n", filepath.Join(dir, "data"), address)
+	text := fmt.Sprintf("version: 0.1\nlog: {level: warn}\nstorage:\n  filesystem: {rootdirectory: %s}\n  delete: {enabled: true}\nhttp: {addr: %q}\ncompatibility: {schema1: {enabled: true}}\n", filepath.Join(dir, "data"), address)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	log, err := os.Create(filepath.Join(dir, "log"))
+	log, err := os.CreateTemp(dir, "log")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	cmd := exec.Command("/usr/bin/docker-registry", "serve", config)
+	command := append(slices.Clone(wrap), "/usr/bin/docker-registry", "serve", config)
+	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("the registry is missing (make setup-test installs Debian's docker-registry): %v", err)
@@ -46,14 +58,8 @@ func registry(t *testing.T) string {
 			t.Log("registry: ", daemon.Tail(log.Name(), 2000))
 		}
 	})
-	eventually(t, "the registry answers", func() bool {
-		resp, err := http.Get("http://" + address + "/v2/")
-		if err != nil {
-			return false
-		}
-		resp.Body.Close()
-		return resp.StatusCode == http.StatusOK
-	})
+	probe := append(slices.Clone(wrap), "bash", "-c", "exec 3<>/dev/tcp/"+strings.Replace(address, ":", "/", 1))
+	eventually(t, "the registry answers", func() bool { return exec.Command(probe[0], probe[1:]...).Run() == nil })
 	return address
 }
 
