@@ -199,6 +199,10 @@ func scrub(v any) any {
 			delete(v, k)
 		}
 		for k, x := range v {
+			// What is said of a volume or a port is its key; the value is always empty.
+			if set, ok := x.(map[string]any); ok && len(set) > 0 && (k == "Volumes" || k == "ExposedPorts") {
+				continue
+			}
 			if x = scrub(x); empty(x) {
 				delete(v, k)
 			} else {
