@@ -2,7 +2,10 @@ package report
 
 import (
 	"bytes"
+	"compress/gzip"
 	_ "embed"
+	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"html/template"
 	"slices"
@@ -48,6 +51,8 @@ type view struct {
 	// Unexplained and Documented are the steps of the axis.
 	Unexplained, Documented []conformance.Step
 	Beside                  beside
+	// Exchanges are the exchanges of all cases; see exchanges.
+	Exchanges string
 }
 
 // beside parts the cases by how the second daemon answered.
@@ -72,10 +77,37 @@ func (r *Report) beside() beside {
 	return b
 }
 
+// exchanges are the exchanges of all cases by the case's id, as JSON, gzip,
+// base64 (RFC 4648, section 5: nothing of it is special in HTML): the page unpacks them when a case is opened. A whole run has tens of
+// thousands, which no browser lays out at once.
+func (r *Report) exchanges() (string, error) {
+	byCase := map[string][]Exchange{}
+	for _, c := range r.Cases {
+		byCase[c.ID] = c.Exchanges
+	}
+	var packed bytes.Buffer
+	encoder := base64.NewEncoder(base64.URLEncoding, &packed)
+	compressor := gzip.NewWriter(encoder)
+	if err := json.NewEncoder(compressor).Encode(byCase); err != nil {
+		return "", fmt.Errorf("encode the exchanges: %w", err)
+	}
+	if err := compressor.Close(); err != nil {
+		return "", fmt.Errorf("compress the exchanges: %w", err)
+	}
+	if err := encoder.Close(); err != nil {
+		return "", fmt.Errorf("encode the exchanges: %w", err)
+	}
+	return packed.String(), nil
+}
+
 // page renders the report for people: a matrix of operations and versions, and
 // under it every case with its exchange.
 func (r *Report) page() ([]byte, error) {
-	view := view{Report: r, Verdicts: conformance.Verdicts(), Total: map[conformance.Verdict]int{}, Beside: r.beside()}
+	exchanges, err := r.exchanges()
+	if err != nil {
+		return nil, err
+	}
+	view := view{Report: r, Verdicts: conformance.Verdicts(), Total: map[conformance.Verdict]int{}, Beside: r.beside(), Exchanges: exchanges}
 	for _, step := range r.Axis {
 		if len(step.Unexplained) > 0 {
 			view.Unexplained = append(view.Unexplained, step)

@@ -40,6 +40,9 @@ type Piece struct {
 	Text string `json:"text"`
 	// Bytes is how many there were, also where Text was cut.
 	Bytes int `json:"bytes"`
+	// Reads is how many reads or writes this stands for, if it is more than one:
+	// after the bound nothing of them is kept, and they are counted together.
+	Reads int `json:"reads,omitempty"`
 }
 
 // NewExchange makes an exchange of a request that was not sent yet.
@@ -79,14 +82,23 @@ func (e *Exchange) add(from string, data []byte) {
 		e.kept = map[string]int{}
 	}
 	room := max(maxKept-e.kept[from], 0)
+	if last := len(e.pieces) - 1; room == 0 && last >= 0 && e.pieces[last].From == from && e.pieces[last].Reads > 0 {
+		piece := &e.pieces[last]
+		piece.Bytes += len(data)
+		piece.Reads++
+		piece.Text = fmt.Sprintf("… %d more bytes", piece.Bytes)
+		return
+	}
 	shown := data[:min(len(data), room)]
 	e.kept[from] += len(shown)
-	text := Printable(shown)
-	if len(shown) < len(data) {
+	text, reads := Printable(shown), 0
+	if room == 0 {
+		text, reads = fmt.Sprintf("… %d more bytes", len(data)), 1
+	} else if len(shown) < len(data) {
 		text += fmt.Sprintf(" … %d more bytes", len(data)-len(shown))
 	}
 	after := float64(time.Since(e.Started).Microseconds()) / 1000
-	e.pieces = append(e.pieces, Piece{AfterMillis: after, From: from, Text: text, Bytes: len(data)})
+	e.pieces = append(e.pieces, Piece{AfterMillis: after, From: from, Text: text, Bytes: len(data), Reads: reads})
 }
 
 func (e *Exchange) note(text string) {

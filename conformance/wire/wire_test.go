@@ -168,3 +168,31 @@ func TestDecodeLines(t *testing.T) {
 		t.Errorf("a large number became %v, %v", value, err)
 	}
 }
+
+// What is over the bound is counted in one piece, not listed read by read.
+func TestExchangeIsBounded(t *testing.T) {
+	const reads, size = 2000, 1000
+	endpoint := serve(t, func(conn net.Conn) {
+		_, _ = conn.Read(make([]byte, 4096))
+		_, _ = fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", reads*size)
+		for range reads {
+			_, _ = conn.Write(bytes.Repeat([]byte("x"), size))
+		}
+	})
+	response, exchange, err := wire.Do(context.Background(), endpoint, get("/x"), 10*time.Second)
+	if err != nil || len(response.Body) != reads*size {
+		t.Fatalf("%d bytes, %v", len(response.Body), err)
+	}
+	pieces := exchange.Pieces()
+	kept, bytes, last := 0, 0, pieces[len(pieces)-1]
+	for _, piece := range pieces[1:] {
+		kept += len(piece.Text)
+		bytes += piece.Bytes
+	}
+	if len(pieces) > 20 || kept > 10<<10 {
+		t.Errorf("%d pieces keep %d bytes", len(pieces), kept)
+	}
+	if bytes < reads*size || last.Reads < 2 || last.Text != fmt.Sprintf("… %d more bytes", last.Bytes) {
+		t.Errorf("%d bytes are counted; the last piece is %+v", bytes, last)
+	}
+}
