@@ -84,3 +84,28 @@ func TestAxis(t *testing.T) {
 		t.Errorf("a status without a change: %+v", s)
 	}
 }
+
+// What messages of a stream may leave out comes or not as time has it; what they
+// must have, and anything of a list, is compared.
+func TestAxisOfMessages(t *testing.T) {
+	message := &document.Schema{Type: "object", Properties: map[string]*document.Schema{"progress": {Type: "string", OmitEmpty: true}, "status": {Type: "string"}}}
+	steps := func(schema *document.Schema, before, after map[string][]string) []Step {
+		result := func(version string, shape map[string][]string) *Result {
+			operation := &document.Operation{ID: "ImageCreate", Responses: map[string]document.Response{"200": {Schema: schema}}}
+			c := newCase(Case{Name: "pull", Document: &document.Document{Version: version}, Operation: operation}, "example")
+			return &Result{Case: c, Verdict: Pass, Answers: []Answer{{Status: 200, Shape: shape}}}
+		}
+		return Axis([]*Result{result("1.22", before), result("1.23", after)}, func(string, string) []string { return nil })
+	}
+	both := map[string][]string{"": {"list"}, "[]": {"object"}, "[].progress": {"string"}, "[].status": {"string"}}
+	if found := steps(message, map[string][]string{"": {"list"}, "[]": {"object"}, "[].status": {"string"}}, both); len(found) != 0 {
+		t.Errorf("an incidental property: %+v", found)
+	}
+	if found := steps(message, map[string][]string{"": {"list"}, "[]": {"object"}, "[].progress": {"string"}}, both); len(found) != 1 {
+		t.Errorf("a property of every message: %+v", found)
+	}
+	list := &document.Schema{Type: "array", Items: message}
+	if found := steps(list, map[string][]string{"": {"list"}, "[]": {"object"}, "[].status": {"string"}}, both); len(found) != 1 {
+		t.Errorf("a property of a list: %+v", found)
+	}
+}

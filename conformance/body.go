@@ -109,6 +109,9 @@ func runUnknownProperties(r *Run, status int) {
 		}
 	}
 	response := r.asked(r.Operation.Method, path, query, body)
+	if r.Operation.ID == "VolumeCreate" {
+		r.values["volume"], _ = body["Name"].(string)
+	}
 	r.tidy(response)
 	r.compareStatus(response.Status, response.Body, status)
 }

@@ -95,7 +95,7 @@ func observeDeleteVolumes(r *Run) func(string) any {
 		r.compareStatus(r.asked(http.MethodDelete, r.containerPath(""), query("v", word), nil).Status, nil, http.StatusNoContent)
 		r.start(r.create(map[string]any{"HostConfig": map[string]any{"Binds": []string{directory + ":/volumes:ro"}}}))
 		left := slices.Contains(strings.Fields(r.output("ls", "/volumes")), name)
-		if left && r.atLeast("1.21") {
+		if left {
 			r.removeVolume(name)
 		}
 		return left

@@ -128,6 +128,7 @@ func imageObserver(operation, parameter string) arrangement {
 			return func(word string) any {
 				r.imageLoaded()
 				taken := r.values["image"]
+				r.removeImage(r.values["image-id"]) // it may lose its name
 				r.imageLoaded()
 				return r.asked(http.MethodPost, "/images/"+r.values["image"]+"/tag", url.Values{"repo": {taken}, "force": {word}}, nil).Status
 			}

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/seed-50ced230/berth/conformance/wire"
 )
 
 // networkID finds one of the daemon's networks by its name.
@@ -77,8 +79,12 @@ func documentedLabels() map[string]any {
 	return map[string]any{"com.example.some-label": "some-value", "com.example.some-other-label": "some-other-value"}
 }
 
+// removeVolume removes a volume when the case is over. Before 1.21 no operation
+// does; a request without a version asks the newest one.
 func (r *Run) removeVolume(name string) {
-	r.later(func() { r.call(http.MethodDelete, "/volumes/"+name, nil, nil) })
+	r.later(func() {
+		r.send(wire.Request{Method: http.MethodDelete, Target: "/volumes/" + name, Header: http.Header{}})
+	})
 }
 
 // eventsPast is a container's whole life, and the second in which it began.

@@ -171,9 +171,9 @@ func runFormerNetworkNames(r *Run) {
 }
 
 func runFormerKernelMemory(r *Run) {
-	r.asking(http.StatusCreated, http.MethodPost, "/containers/create", nil, map[string]any{
+	r.tidy(r.asking(http.StatusCreated, http.MethodPost, "/containers/create", nil, map[string]any{
 		"Image": r.baseImage(), "Cmd": []string{"true"}, "HostConfig": map[string]any{"KernelMemory": 1 << 20},
-	})
+	}))
 }
 
 // runFormerPull leaves a pull while the registry holds its layer back, has the

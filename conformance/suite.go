@@ -25,6 +25,9 @@ type Suite struct {
 	RunID string
 	// BeforeCleanup is called before a case removes what it made, if it is set.
 	BeforeCleanup func()
+	// Alone has each case load what it needs itself, and compares what the daemon
+	// has before and after it.
+	Alone bool
 
 	serial   atomic.Int64
 	refusals map[string]string // why a version is refused, by version
@@ -76,6 +79,9 @@ const caseTimeout = 3 * time.Minute
 
 // Run runs one case and removes what it made.
 func (s *Suite) Run(ctx context.Context, c *Case) *Result {
+	if s.Alone {
+		return s.runAlone(ctx, c)
+	}
 	ctx, cancel := context.WithTimeout(ctx, caseTimeout)
 	defer cancel()
 	started := time.Now()

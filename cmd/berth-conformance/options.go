@@ -35,6 +35,7 @@ type options struct {
 	asJSON       bool
 	verbose      bool
 	selfTest     bool
+	alone        bool
 }
 
 func parse(arguments []string, stderr io.Writer) (options, error) {
@@ -81,6 +82,7 @@ Flags:
 	flags.StringVar(&o.key, "tlskey", "", "key of the client's certificate, PEM")
 	flags.DurationVar(&o.timeout, "timeout", 20*time.Second, "longest wait for an answer or the next piece of a stream")
 	flags.Int64Var(&o.seed, "seed", 0, "order of the cases; 0 chooses one, and every run prints its own")
+	flags.BoolVar(&o.alone, "alone", false, "hold each case to standing alone: it loads all it needs itself, and what the daemon has must be the same before and after (nothing else may use the daemon)")
 	flags.BoolVar(&o.list, "list", false, "list the cases instead of running them; needs no daemon")
 	flags.BoolVar(&o.asJSON, "json", false, "with --list, list as JSON")
 	flags.BoolVar(&o.selfTest, "self-test", false, "test the suite instead: put a proxy before the daemon that does one thing wrong at a time")

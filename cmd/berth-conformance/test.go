@@ -52,6 +52,7 @@ func test(o options, stdout io.Writer) (int, error) {
 		return 0, err
 	}
 	suite := conformance.NewSuite(endpoint, base, o.timeout, runID())
+	suite.Alone = o.alone
 	started := time.Now()
 	var results []*conformance.Result
 	reference, err := o.second(base)
@@ -137,7 +138,9 @@ func (o options) second(base *image.Base) (*conformance.Suite, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--reference: %w", err)
 	}
-	return conformance.NewSuite(endpoint, base, o.timeout, runID()), nil
+	second := conformance.NewSuite(endpoint, base, o.timeout, runID())
+	second.Alone = o.alone
+	return second, nil
 }
 
 // runID makes the names of a run its own.
