@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/seed-50ced230/berth/conformance/document"
-	"github.com/seed-50ced230/berth/conformance/image"
 	"github.com/seed-50ced230/berth/conformance/wire"
 )
 
@@ -50,6 +49,7 @@ func formers() []former {
 		{"v1.22-05", "NetworkInspect", "A network's containers have no names yet.", runFormerNetworkNames, []string{"needs:network"}},
 		{"v1.22-08", "ContainerCreate", "Kernel memory may be bounded to less than 4 MB.", runFormerKernelMemory, []string{"needs:cgroup"}},
 		{"v1.22-09", "ImageCreate", "A pull goes on without its client.", runFormerPull, []string{"stream", "needs:registry"}},
+		{"v1.22-09", "ImagePush", "A push goes on without its client.", runFormerPush, []string{"stream", "needs:registry"}},
 		{"v1.22-10", "ContainerCreate", "Rates of block devices are no fields yet, and what they are does not matter.", formerHostFields(
 			"BlkioDeviceReadBps", "BlkioDeviceWriteBps", "BlkioDeviceReadIOps", "BlkioDeviceWriteIOps"), nil},
 		{"v1.22-11", "NetworkList", "A part of a name does not choose a network yet.", runFormerNetworkFilter, []string{"needs:network"}},
@@ -174,42 +174,6 @@ func runFormerKernelMemory(r *Run) {
 	r.tidy(r.asking(http.StatusCreated, http.MethodPost, "/containers/create", nil, map[string]any{
 		"Image": r.baseImage(), "Cmd": []string{"true"}, "HostConfig": map[string]any{"KernelMemory": 1 << 20},
 	}))
-}
-
-// runFormerPull leaves a pull while the registry holds its layer back, has the
-// registry go on, and waits for the image.
-func runFormerPull(r *Run) {
-	name := r.slowRegistry()
-	req := r.request(http.MethodPost, "/images/create", url.Values{"fromImage": {name}, "tag": {"latest"}}, nil)
-	r.phase = request
-	stream := r.open(req)
-	r.phase = check
-	_ = stream.Close()
-	r.registry.Resume()
-	r.waitFor("the image of the pull whose client left", func() bool {
-		return r.call(http.MethodGet, "/images/"+name+":latest/json", nil, nil).Status == http.StatusOK
-	})
-}
-
-// slowRegistry has an image with a layer that only this case has, and holds it
-// back.
-func (r *Run) slowRegistry() string {
-	server := r.startRegistry("", "")
-	base, err := image.BaseOf(image.File{Name: "note", Content: []byte(r.fresh())})
-	if err != nil {
-		r.broken("%v", err)
-	}
-	img, err := image.New(base, r.fresh())
-	if err != nil {
-		r.broken("%v", err)
-	}
-	if _, err := server.Add("slow", "latest", img); err != nil {
-		r.broken("%v", err)
-	}
-	server.Stall()
-	name := server.Address + "/slow"
-	r.removeImage(name + ":latest")
-	return name
 }
 
 // formerFields creates a container with properties of the body that this version
