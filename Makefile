@@ -99,6 +99,10 @@ soak: setup-test build ## kill the daemon 200 times under load and lose nothing 
 test-endurance: setup-test build ## only the tests that were written to break a running daemon
 	$(GO) test -count=1 -timeout 20m ./endurance $(TESTFLAGS)
 
+.PHONY: test-networks
+test-networks: setup-test ## make, take over and remove 1,000 networks (BERTH_NETWORKS; two minutes; test makes 40)
+	BERTH_NETWORKS=$${BERTH_NETWORKS:-1000} $(GO) test -count=1 -timeout 30m -v -run TestCostOfNetworks ./impl/network
+
 .PHONY: test-cgroup2
 test-cgroup2: setup-build build ## control groups v2 on a Debian kernel in qemu, both drivers (minutes; not part of test)
 	@tools/setup vm

@@ -83,7 +83,7 @@ func (m *Manager) CreateNetwork(ctx context.Context, spec CreateSpec) (Network, 
 	m.mu.Unlock()
 	err = m.saveNetworks()
 	if err == nil {
-		err = m.table.SetNetworks(m.firewallNetworks())
+		err = m.table.AddNetwork(n.rules())
 	}
 	if err != nil {
 		return Network{}, errors.Join(fmt.Errorf("create network %s: %w", def.Name, err), m.drop(n))
@@ -138,9 +138,9 @@ func (m *Manager) drop(n *network) error {
 	m.mu.Lock()
 	delete(m.networks, n.def.ID)
 	m.mu.Unlock()
-	errs := []error{m.saveNetworks(), m.table.SetNetworks(m.firewallNetworks())}
+	errs := []error{m.saveNetworks()}
 	if n.bridge != nil {
-		errs = append(errs, bridge.Remove(n.device))
+		errs = append(errs, m.table.RemoveNetwork(n.device), bridge.Remove(n.device))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("remove network %s: %w", n.def.Name, err)

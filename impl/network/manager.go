@@ -127,7 +127,7 @@ func Open(opts Options) (*Manager, error) {
 	m := &Manager{
 		opts:      opts,
 		log:       opts.Logger,
-		table:     firewall.New(opts.Bridge),
+		table:     firewall.New(opts.Bridge, devicePrefix),
 		reap:      newReaper(opts.Logger),
 		networks:  make(map[string]*network),
 		sandboxes: make(map[string]*Sandbox),

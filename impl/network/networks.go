@@ -264,11 +264,16 @@ func (m *Manager) firewallNetworks() []firewall.Network {
 	var list []firewall.Network
 	for _, n := range m.networks {
 		if n.bridge != nil {
-			list = append(list, firewall.Network{Device: n.device, Subnet: n.def.Address.Masked(), Subnet6: n.def.Address6.Masked(),
-				Masquerade: n.masquerade, Isolate: n.isolate, Internal: n.def.Internal})
+			list = append(list, n.rules())
 		}
 	}
 	return list
+}
+
+// rules is the network as the nftables table has it.
+func (n *network) rules() firewall.Network {
+	return firewall.Network{Device: n.device, Subnet: n.def.Address.Masked(), Subnet6: n.def.Address6.Masked(),
+		Masquerade: n.masquerade, Isolate: n.isolate, Internal: n.def.Internal}
 }
 
 // Networks lists all networks, predefined ones included, by name.

@@ -198,15 +198,15 @@ func (m *Manager) sweep() error {
 			}
 		}
 	}
+	ports, err := bridge.Ports()
+	if err != nil {
+		return err
+	}
 	for _, n := range m.networks {
 		if n.bridge == nil {
 			continue
 		}
-		names, err := n.bridge.Ports()
-		if err != nil {
-			return err
-		}
-		for _, name := range names {
+		for _, name := range ports[n.device] {
 			if strings.HasPrefix(name, hostPrefix) && !interfaces[name] {
 				if err := bridge.Detach(name); err != nil {
 					return err

@@ -168,19 +168,26 @@ func Remove(device string) error {
 	return nil
 }
 
-// Ports gives the names of the devices on the bridge.
-func (b *Bridge) Ports() ([]string, error) {
+// Ports gives the names of the ends of pairs on each of the host's bridges, by
+// the bridge's name.
+func Ports() (map[string][]string, error) {
 	links, err := whole(netlink.LinkList)
 	if err != nil {
-		return nil, fmt.Errorf("list ports of bridge %s: %w", b.cfg.Device, err)
+		return nil, fmt.Errorf("list the ports of bridges: %w", err)
 	}
-	var names []string
+	bridges := make(map[int]string)
 	for _, l := range links {
-		if l.Attrs().MasterIndex == b.index && l.Type() == "veth" {
-			names = append(names, l.Attrs().Name)
+		if l.Type() == "bridge" {
+			bridges[l.Attrs().Index] = l.Attrs().Name
 		}
 	}
-	return names, nil
+	ports := make(map[string][]string)
+	for _, l := range links {
+		if name := bridges[l.Attrs().MasterIndex]; name != "" && l.Type() == "veth" {
+			ports[name] = append(ports[name], l.Attrs().Name)
+		}
+	}
+	return ports, nil
 }
 
 // Adopt puts a device that exists back on the bridge if it is not (someone may

@@ -42,15 +42,36 @@ type admission struct {
 	verdict expr.VerdictKind
 }
 
-// admissions let packets of a device pass, but not into Docker's own networks
-// (docker0, br-…), about which Docker's rules decide.
-func admissions(device string) []admission {
-	return []admission{
-		{device, "docker+", expr.VerdictReturn},
-		{device, "br-+", expr.VerdictReturn},
-		{device, "", expr.VerdictAccept},
-		{"", device, expr.VerdictAccept},
+// admissions let packets of devices pass, but not into Docker's own networks
+// (docker0, br-…), about which Docker's rules decide. patterns are devices, or
+// "x+" as in admission.
+func admissions(patterns []string) []admission {
+	var list []admission
+	for _, p := range patterns {
+		list = append(list,
+			admission{p, "docker+", expr.VerdictReturn},
+			admission{p, "br-+", expr.VerdictReturn},
+			admission{p, "", expr.VerdictAccept},
+			admission{"", p, expr.VerdictAccept})
 	}
+	return list
+}
+
+// patterns are the devices to admit, sorted: those of the group are one pattern,
+// however many they are.
+func (t *Table) patterns(only func(Network) bool) []string {
+	var list []string
+	for _, n := range t.networks {
+		switch {
+		case !only(n):
+		case t.group != "" && strings.HasPrefix(n.Device, t.group):
+			list = append(list, t.group+"+")
+		default:
+			list = append(list, n.Device)
+		}
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
 }
 
 // Admit lets the networks' packets pass a Docker Engine's firewall, if there is
@@ -59,18 +80,18 @@ func (t *Table) Admit() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var errs []error
-	for _, n := range t.networks {
-		families := dockerFamilies[:1]
-		if n.Subnet6.IsValid() {
-			families = dockerFamilies[:]
+	for _, f := range dockerFamilies {
+		wanted := admissions(t.patterns(func(n Network) bool {
+			return f.family == nftables.TableFamilyIPv4 || n.Subnet6.IsValid()
+		}))
+		if len(wanted) == 0 {
+			continue
 		}
-		for _, f := range families {
-			err := t.transact(func(conn *nftables.Conn) error { return admit(conn, f.family, admissions(n.Device)) })
-			if err != nil && !errors.Is(err, unix.ENOENT) { // the chain went meanwhile
-				errs = append(errs, fmt.Errorf("admit %s in nftables chain %s: %w", n.Device, dockerChain, err))
-			}
-			errs = append(errs, f.admitLegacy(admissions(n.Device)))
+		err := t.transact(func(conn *nftables.Conn) error { return admit(conn, f.family, wanted) })
+		if err != nil && !errors.Is(err, unix.ENOENT) { // the chain went meanwhile
+			errs = append(errs, fmt.Errorf("admit networks in nftables chain %s: %w", dockerChain, err))
 		}
+		errs = append(errs, f.admitLegacy(wanted))
 	}
 	return errors.Join(errs...)
 }

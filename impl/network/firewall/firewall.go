@@ -72,12 +72,16 @@ type Forward struct {
 type Table struct {
 	table    *nftables.Table
 	families []*family
+	// The maps from devices to chains.
+	to, from, after, internal *nftables.Set
+	// group is what the names of the engine's other devices begin with.
+	group string
 
 	// mu is held over transactions: the kernel takes one at a time anyway.
 	mu sync.Mutex
 	// What the table should hold: it is built anew from this when another
 	// program has changed or removed it.
-	networks []Network
+	networks map[string]Network // by device
 	forwards map[hostPort]Forward
 	// conn is kept open, because to close a socket waits for a grace period of
 	// the kernel after any deletion (nf_tables_api.c, nft_rcv_nl_event): ten
@@ -91,9 +95,12 @@ type hostPort struct {
 	host  netip.AddrPort
 }
 
-// New names a table; it touches nothing yet. name must be a device name.
-func New(name string) *Table {
-	t := &Table{table: &nftables.Table{Name: name, Family: nftables.TableFamilyINet}, forwards: make(map[hostPort]Forward)}
+// New names a table; it touches nothing yet. name must be a device name. Devices
+// whose names begin with group, which may be empty, are the engine's alone.
+func New(name, group string) *Table {
+	t := &Table{table: &nftables.Table{Name: name, Family: nftables.TableFamilyINet}, group: group,
+		networks: make(map[string]Network), forwards: make(map[hostPort]Forward)}
+	t.to, t.from, t.after, t.internal = devices(t.table, "to"), devices(t.table, "from"), devices(t.table, "after"), devices(t.table, "internal")
 	t.families = []*family{newFamily(t.table, ipv4), newFamily(t.table, ipv6)}
 	return t
 }
@@ -149,7 +156,10 @@ func (t *Table) Close() error {
 func (t *Table) Install(networks []Network, forwards []Forward) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.networks = slices.Clone(networks)
+	clear(t.networks)
+	for _, n := range networks {
+		t.networks[n.Device] = n
+	}
 	clear(t.forwards)
 	for _, f := range forwards {
 		t.forwards[hostPort{f.Proto, f.Host}] = f
@@ -175,15 +185,39 @@ func (t *Table) removeOld() error {
 	return nil
 }
 
-// SetNetworks puts other networks in the place of Install's.
-func (t *Table) SetNetworks(networks []Network) error {
+// AddNetwork lets a network's packets pass. Nothing of the others' is touched,
+// so that it takes the same time beside many.
+func (t *Table) AddNetwork(n Network) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	old := t.networks
-	t.networks = slices.Clone(networks)
-	if err := t.rebuild(); err != nil {
-		t.networks = old
-		return fmt.Errorf("change networks of nftables table %s: %w", t.table.Name, err)
+	t.networks[n.Device] = n
+	err := t.transact(func(conn *nftables.Conn) error { return t.admitNetwork(conn, n) })
+	if err != nil {
+		// The table may be gone or hold what it should not.
+		err = t.rebuild()
+	}
+	if err != nil {
+		delete(t.networks, n.Device)
+		return fmt.Errorf("add %s to nftables table %s: %w", n.Device, t.table.Name, err)
+	}
+	return nil
+}
+
+// RemoveNetwork takes AddNetwork back; a device that is not there is no error.
+func (t *Table) RemoveNetwork(device string) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n, ok := t.networks[device]
+	if !ok {
+		return nil
+	}
+	delete(t.networks, device)
+	err := t.transact(func(conn *nftables.Conn) error { return t.dismissNetwork(conn, n) })
+	if err != nil {
+		err = t.rebuild()
+	}
+	if err != nil {
+		return fmt.Errorf("remove %s from nftables table %s: %w", device, t.table.Name, err)
 	}
 	return nil
 }
@@ -194,7 +228,7 @@ func (t *Table) rebuild() error {
 		conn.AddTable(t.table) // so that the deletion cannot fail
 		conn.DelTable(t.table)
 		conn.AddTable(t.table)
-		if err := t.rules(conn, t.networks); err != nil {
+		if err := t.rules(conn, slices.Collect(maps.Values(t.networks))); err != nil {
 			return err
 		}
 		return t.elements(conn.SetAddElements, slices.Collect(maps.Values(t.forwards)))

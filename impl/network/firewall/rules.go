@@ -28,13 +28,7 @@ var own6 = [...]netip.Prefix{netip.MustParsePrefix("::1/128"), netip.MustParsePr
 // rules adds the sets, chains and rules of the package's description to a
 // transaction.
 func (t *Table) rules(conn *nftables.Conn, networks []Network) error {
-	devices := func(name string) *nftables.Set {
-		return &nftables.Set{Table: t.table, Name: name, IsMap: true, KeyType: nftables.TypeIFName,
-			DataType: nftables.TypeVerdict, KeyByteOrder: binaryutil.NativeEndian}
-	}
-	to, from, after := devices("to"), devices("from"), devices("after")
-	internal := devices("internal")
-	sets := []*nftables.Set{to, from, after, internal}
+	sets := []*nftables.Set{t.to, t.from, t.after, t.internal}
 	for _, f := range t.families {
 		sets = append(sets, f.portsAny, f.portsAddr, f.masquerade)
 	}
@@ -50,7 +44,7 @@ func (t *Table) rules(conn *nftables.Conn, networks []Network) error {
 	forward := t.base(conn, "forward", nftables.ChainTypeFilter, nftables.ChainHookForward, nftables.ChainPriorityFilter)
 	outbound := t.base(conn, "outbound", nftables.ChainTypeNAT, nftables.ChainHookPostrouting, nftables.ChainPriorityNATSource)
 
-	t.rule(conn, guard, byDevice(expr.MetaKeyIIFNAME, from))
+	t.rule(conn, guard, byDevice(expr.MetaKeyIIFNAME, t.from))
 	for _, chain := range []*nftables.Chain{publish, local} {
 		for _, f := range t.families {
 			var own [][]expr.Any
@@ -63,86 +57,132 @@ func (t *Table) rules(conn *nftables.Conn, networks []Network) error {
 			t.rule(conn, chain, append(slices.Concat([][]expr.Any{f.only()}, own), destinationLocal(), f.translate(f.portsAny, false))...)
 		}
 	}
-	t.rule(conn, forward, byDevice(expr.MetaKeyIIFNAME, internal))
-	t.rule(conn, forward, byDevice(expr.MetaKeyOIFNAME, to))
-	t.rule(conn, outbound, byDevice(expr.MetaKeyOIFNAME, after))
+	t.rule(conn, forward, byDevice(expr.MetaKeyIIFNAME, t.internal))
+	t.rule(conn, forward, byDevice(expr.MetaKeyOIFNAME, t.to))
+	t.rule(conn, outbound, byDevice(expr.MetaKeyOIFNAME, t.after))
 	for _, f := range t.families {
 		t.rule(conn, outbound, f.only(),
 			[]expr.Any{f.sourceAddress(), &expr.Lookup{SourceRegister: reg, SetName: f.masquerade.Name, SetID: f.masquerade.ID}, &expr.Masq{}})
 	}
 
 	for _, n := range networks {
-		if n.Internal {
-			inside := conn.AddChain(&nftables.Chain{Name: "inside-" + n.Device, Table: t.table})
-			t.rule(conn, inside, device(expr.CmpOpNeq, expr.MetaKeyOIFNAME, n.Device), verdict(expr.VerdictDrop))
-			if err := conn.SetAddElements(internal, []nftables.SetElement{{Key: deviceName(n.Device),
-				VerdictData: &expr.Verdict{Kind: expr.VerdictJump, Chain: inside.Name}}}); err != nil {
-				return err
-			}
-		}
-		if err := t.network(conn, n, to, from, after); err != nil {
+		if err := t.admitNetwork(conn, n); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// network adds the chains and elements of one network.
-func (t *Table) network(conn *nftables.Conn, n Network, to, from, after *nftables.Set) error {
-	chain := func(prefix string, m *nftables.Set) (*nftables.Chain, error) {
-		c := conn.AddChain(&nftables.Chain{Name: prefix + n.Device, Table: t.table})
-		return c, conn.SetAddElements(m, []nftables.SetElement{{Key: deviceName(n.Device),
-			VerdictData: &expr.Verdict{Kind: expr.VerdictGoto, Chain: c.Name}}})
-	}
-	fromDevice, err := chain("from-", from)
-	if err != nil {
-		return err
-	}
-	loopback := netip.MustParsePrefix("127.0.0.0/8")
-	t.rule(conn, fromDevice, ipv4.only(), within(ipv4.destinationAddress(), loopback), verdict(expr.VerdictDrop))
-	t.rule(conn, fromDevice, ipv4.only(), within(ipv4.sourceAddress(), loopback), verdict(expr.VerdictDrop))
+// devices names a map from devices to chains.
+func devices(table *nftables.Table, name string) *nftables.Set {
+	return &nftables.Set{Table: table, Name: name, IsMap: true, KeyType: nftables.TypeIFName,
+		DataType: nftables.TypeVerdict, KeyByteOrder: binaryutil.NativeEndian}
+}
 
-	toDevice, err := chain("to-", to)
-	if err != nil {
-		return err
-	}
-	if !n.Internal {
-		t.rule(conn, toDevice, connection(expr.CtKeySTATE, expr.CtStateBitESTABLISHED|expr.CtStateBitRELATED), verdict(expr.VerdictAccept))
-		t.rule(conn, toDevice, connection(expr.CtKeySTATUS, ipsDstNAT), verdict(expr.VerdictAccept))
-	}
-	if !n.Isolate {
-		t.rule(conn, toDevice, device(expr.CmpOpEq, expr.MetaKeyIIFNAME, n.Device), verdict(expr.VerdictAccept))
-	}
-	t.rule(conn, toDevice, verdict(expr.VerdictDrop))
+// part is a chain that packets of one device go to by a map.
+type part struct {
+	chain *nftables.Chain
+	by    *nftables.Set
+	kind  expr.VerdictKind
+}
 
-	// To a container from the host's loopback, or from a neighbour (or itself)
-	// by way of a published port: the answer must come back through the host.
-	afterDevice, err := chain("after-", after)
-	if err != nil {
-		return err
+func (p part) element(n Network) []nftables.SetElement {
+	return []nftables.SetElement{{Key: deviceName(n.Device), VerdictData: &expr.Verdict{Kind: p.kind, Chain: p.chain.Name}}}
+}
+
+// parts are the chains of a network: from, to, after and, of an internal one,
+// inside.
+func (t *Table) parts(n Network) []part {
+	chain := func(prefix string, by *nftables.Set, kind expr.VerdictKind) part {
+		return part{&nftables.Chain{Name: prefix + n.Device, Table: t.table}, by, kind}
 	}
-	t.rule(conn, afterDevice, ipv4.only(), within(ipv4.sourceAddress(), loopback), []expr.Any{&expr.Masq{}})
-	for _, f := range t.families {
-		subnet := n.Subnet
-		if f.size == ipv6.size {
-			subnet = n.Subnet6
-		}
-		if !subnet.IsValid() {
-			continue
-		}
-		t.rule(conn, afterDevice, f.only(), within(f.sourceAddress(), subnet), connection(expr.CtKeySTATUS, ipsDstNAT), []expr.Any{&expr.Masq{}})
-		if !n.Masquerade || n.Internal {
-			continue
-		}
-		elements := []nftables.SetElement{{Key: subnet.Masked().Addr().AsSlice()}}
-		if end := lastAddr(subnet).Next(); end.IsValid() {
-			elements = append(elements, nftables.SetElement{Key: end.AsSlice(), IntervalEnd: true})
-		}
-		if err := conn.SetAddElements(f.masquerade, elements); err != nil {
+	list := []part{chain("from-", t.from, expr.VerdictGoto), chain("to-", t.to, expr.VerdictGoto), chain("after-", t.after, expr.VerdictGoto)}
+	if n.Internal {
+		list = append(list, chain("inside-", t.internal, expr.VerdictJump))
+	}
+	return list
+}
+
+// dismissNetwork takes the chains and elements of a network away.
+func (t *Table) dismissNetwork(conn *nftables.Conn, n Network) error {
+	for _, p := range t.parts(n) {
+		if err := conn.SetDeleteElements(p.by, p.element(n)); err != nil {
 			return err
+		}
+		conn.FlushChain(p.chain)
+		conn.DelChain(p.chain)
+	}
+	for _, f := range t.families {
+		if elements := f.masqueraded(n); elements != nil {
+			if err := conn.SetDeleteElements(f.masquerade, elements); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+// admitNetwork adds the chains and elements of a network.
+func (t *Table) admitNetwork(conn *nftables.Conn, n Network) error {
+	parts := t.parts(n)
+	for _, p := range parts {
+		conn.AddChain(p.chain)
+		if err := conn.SetAddElements(p.by, p.element(n)); err != nil {
+			return err
+		}
+	}
+	from, to, after := parts[0].chain, parts[1].chain, parts[2].chain
+	loopback := netip.MustParsePrefix("127.0.0.0/8")
+	t.rule(conn, from, ipv4.only(), within(ipv4.destinationAddress(), loopback), verdict(expr.VerdictDrop))
+	t.rule(conn, from, ipv4.only(), within(ipv4.sourceAddress(), loopback), verdict(expr.VerdictDrop))
+
+	if n.Internal {
+		t.rule(conn, parts[3].chain, device(expr.CmpOpNeq, expr.MetaKeyOIFNAME, n.Device), verdict(expr.VerdictDrop))
+	} else {
+		t.rule(conn, to, connection(expr.CtKeySTATE, expr.CtStateBitESTABLISHED|expr.CtStateBitRELATED), verdict(expr.VerdictAccept))
+		t.rule(conn, to, connection(expr.CtKeySTATUS, ipsDstNAT), verdict(expr.VerdictAccept))
+	}
+	if !n.Isolate {
+		t.rule(conn, to, device(expr.CmpOpEq, expr.MetaKeyIIFNAME, n.Device), verdict(expr.VerdictAccept))
+	}
+	t.rule(conn, to, verdict(expr.VerdictDrop))
+
+	// To a container from the host's loopback, or from a neighbour (or itself)
+	// by way of a published port: the answer must come back through the host.
+	t.rule(conn, after, ipv4.only(), within(ipv4.sourceAddress(), loopback), []expr.Any{&expr.Masq{}})
+	for _, f := range t.families {
+		if subnet := n.subnet(f.header); subnet.IsValid() {
+			t.rule(conn, after, f.only(), within(f.sourceAddress(), subnet), connection(expr.CtKeySTATUS, ipsDstNAT), []expr.Any{&expr.Masq{}})
+		}
+		if elements := f.masqueraded(n); elements != nil {
+			if err := conn.SetAddElements(f.masquerade, elements); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// subnet is the network's of a family.
+func (n Network) subnet(h header) netip.Prefix {
+	if h.size == ipv6.size {
+		return n.Subnet6
+	}
+	return n.Subnet
+}
+
+// masqueraded are the elements of a network in the family's set; nil if its
+// packets leave as they are.
+func (f *family) masqueraded(n Network) []nftables.SetElement {
+	subnet := n.subnet(f.header)
+	if !subnet.IsValid() || !n.Masquerade || n.Internal {
+		return nil
+	}
+	elements := []nftables.SetElement{{Key: subnet.Masked().Addr().AsSlice()}}
+	if end := lastAddr(subnet).Next(); end.IsValid() {
+		elements = append(elements, nftables.SetElement{Key: end.AsSlice(), IntervalEnd: true})
+	}
+	return elements
 }
 
 func (t *Table) base(conn *nftables.Conn, name string, kind nftables.ChainType, hook *nftables.ChainHook, prio *nftables.ChainPriority) *nftables.Chain {
