@@ -49,21 +49,28 @@ func (m *Manager) connect(ctx context.Context, s *Sandbox, spec EndpointSpec, un
 	if s.on(n.def.ID) >= 0 {
 		return fault.Conflict("container %s is already connected to network %s", s.ContainerID, n.def.Name)
 	}
-	e, err := m.place(n, spec, s.freeInterface())
+	e, owed, err := m.place(ctx, s, n, spec, s.freeInterface())
 	if err != nil {
 		return err
 	}
-	undo.push(func() error { m.rest(s, e, n); return nil })
+	undo.push(func() error { m.unplace(s, e, n, owed); return nil })
 	was := s.forwards()
-	if n.remote != nil {
+	if n.bridge != nil {
+		err = m.attach(s, e, n, undo)
+	} else {
 		s.Endpoints = append(s.Endpoints, e)
-		if err := m.enter(ctx, s, len(s.Endpoints)-1, n, undo); err != nil {
-			return err
+		if n.remote != nil {
+			err = m.enter(ctx, s, len(s.Endpoints)-1, n, owed, undo)
+		} else {
+			err = m.branch(s, e, n, undo)
 		}
-		if err := netns.Do(s.Key, s.route); err != nil {
-			return fault.Internal("connect container %s to network %s: %w", s.ContainerID, n.def.Name, err)
+		if err == nil {
+			if err = netns.Do(s.Key, s.route); err != nil {
+				err = fault.Internal("connect container %s to network %s: %w", s.ContainerID, n.def.Name, err)
+			}
 		}
-	} else if err := m.attach(s, e, n, undo); err != nil {
+	}
+	if err != nil {
 		return err
 	}
 	more := slices.DeleteFunc(s.forwards(), func(f firewall.Forward) bool { return slices.Contains(was, f) })
@@ -97,11 +104,11 @@ func (m *Manager) attach(s *Sandbox, e Endpoint, n *network, undo *undoStack) er
 
 // letGo gives back what an endpoint without interface has.
 func (m *Manager) letGo(s *Sandbox, e Endpoint, n *network) {
-	if n.remote != nil {
-		m.leave(s, e, n)
-		return
+	if owed := n.owes(e, s.Key); owed != nil {
+		m.depart(s, e, n, owed)
+	} else {
+		m.rest(s, e, n)
 	}
-	m.rest(s, e, n)
 	m.unuse(n)
 }
 
@@ -125,7 +132,7 @@ func (m *Manager) Disconnect(ctx context.Context, containerID, networkNameOrID s
 		return nil, err
 	}
 	i := s.on(n.def.ID)
-	if i < 0 || n.bridge == nil && n.remote == nil {
+	if i < 0 || !n.working() {
 		return nil, fault.NotFound("container %s is not connected to network %s", containerID, n.def.Name)
 	}
 	e, wasExit := s.Endpoints[i], s.exit() == i || s.exit6() == i
@@ -133,10 +140,10 @@ func (m *Manager) Disconnect(ctx context.Context, containerID, networkNameOrID s
 	if wasExit {
 		errs = append(errs, m.table.Remove(s.forwards()))
 	}
-	if n.remote != nil {
-		err = m.giveBack(s.Key, e)
-	} else {
+	if n.bridge != nil {
 		err = bridge.Detach(e.HostInterface)
+	} else {
+		err = m.takeOut(s.Key, e, n, true)
 	}
 	if err != nil {
 		if wasExit {
@@ -176,10 +183,10 @@ func (m *Manager) use(nameOrID string) (*network, error) {
 	if err != nil {
 		return nil, err
 	}
-	if n.def.Driver == "host" || n.def.Driver == "null" {
+	if n.def.driver() == driverMode {
 		return nil, fault.Invalid("container cannot be connected to network %s: it is a mode of its own", n.def.Name)
 	}
-	if n.bridge == nil && n.remote == nil {
+	if !n.working() {
 		return nil, fault.Unavailable("network %s has no device since the engine's start", n.def.Name)
 	}
 	n.users++
@@ -192,22 +199,16 @@ func (m *Manager) unuse(n *network) {
 	n.users--
 }
 
-// rest gives an endpoint's addresses back when its interface is gone.
+// rest gives an endpoint's addresses back when its interface is gone. One that
+// has no end on the host's side is gone already.
 func (m *Manager) rest(s *Sandbox, e Endpoint, n *network) {
 	ports := s.udpPorts()
-	six := e.IPv6.IsValid() && n.pool6 != nil
-	n.pool.Rest(e.IPv4.Addr())
-	if six {
-		n.pool6.Rest(e.IPv6.Addr())
-	}
+	n.rests(e)
 	m.reap.add(e.HostInterface, func() {
 		if len(ports) > 0 {
-			m.endFlows(s.ContainerID, e.IPv4.Addr(), e.IPv6.Addr())
+			m.endFlows(s.ContainerID, e.addresses()...)
 		}
-		n.pool.Give(e.IPv4.Addr())
-		if six {
-			n.pool6.Give(e.IPv6.Addr())
-		}
+		n.give(e)
 	})
 }
 

@@ -126,11 +126,8 @@ func (e *env) census() census {
 		must(e.t, err)
 		c.held = e.ports.Held()
 		for _, n := range e.networks {
-			if n.pool != nil {
-				c.addresses += n.pool.Used()
-			}
-			if n.pool6 != nil {
-				c.addresses += n.pool6.Used()
+			for _, s := range n.spaces {
+				c.addresses += s.Used()
 			}
 		}
 	}

@@ -121,12 +121,7 @@ func (e *env) agree(when string) {
 	var want census
 	veths := map[string]bool{}
 	for _, n := range e.networks {
-		if n.pool != nil {
-			want.addresses += 3
-		}
-		if n.pool6 != nil {
-			want.addresses += 2
-		}
+		want.addresses += 3*len(n.of(false)) + 2*len(n.of(true))
 	}
 	for id, s := range e.sandboxes {
 		want.states++

@@ -90,6 +90,11 @@ type Manager struct {
 
 	// leaving are endpoints that plugins are being told of.
 	leaving sync.WaitGroup
+	// kept are debts to plugins that could not be reached, by id (*debt).
+	kept    sync.Map
+	dunning sync.WaitGroup
+	life    context.Context // ends with Close
+	end     context.CancelFunc
 
 	mu        sync.Mutex // guards the maps, never held over kernel I/O
 	networks  map[string]*network
@@ -132,7 +137,8 @@ func Open(opts Options) (*Manager, error) {
 		networks:  make(map[string]*network),
 		sandboxes: make(map[string]*Sandbox),
 	}
-	for _, dir := range []string{opts.Root, m.netnsDir(), m.stateDir()} {
+	m.life, m.end = context.WithCancel(context.Background())
+	for _, dir := range []string{opts.Root, m.debtsDir(), m.netnsDir(), m.stateDir()} {
 		// 0711: a container's process may pass to its own namespace file.
 		if err := os.MkdirAll(dir, 0o711); err != nil {
 			return nil, fmt.Errorf("open networks: %w", err)
@@ -152,6 +158,8 @@ func (m *Manager) Close() error {
 	if m.unwatch != nil {
 		m.unwatch()
 	}
+	m.end()
+	m.dunning.Wait()
 	m.leaving.Wait() // bounded: leavePatience
 	errs := []error{m.closeNames()}
 	m.reap.close()

@@ -19,7 +19,7 @@ type Network struct {
 	// ID is 64 lower-case hex digits, the same over restarts.
 	ID   string
 	Name string
-	// Driver is "bridge", "host", "null" or a plugin's name.
+	// Driver is "bridge", "macvlan", "host", "null" or a plugin's name.
 	Driver string
 	// Scope is "local".
 	Scope      string
@@ -37,7 +37,7 @@ type Network struct {
 
 // IPAM says where a network's addresses come from.
 type IPAM struct {
-	// Driver is "default".
+	// Driver is "default" or a plugin's name.
 	Driver  string
 	Options map[string]string
 	// Config is empty, not nil, when the network has no addresses (host, none).
@@ -68,6 +68,9 @@ type Endpoint struct {
 	HostInterface string
 	// Source is the host's name of an interface that a plugin lent.
 	Source string `json:",omitempty"`
+	// Direct says that the interface stands in a network of the host's own
+	// (macvlan), where nothing is published or translated.
+	Direct bool `json:",omitempty"`
 	MAC    HardwareAddr
 	// IPv4 is the address with the subnet's prefix length.
 	IPv4        netip.Prefix

@@ -1,6 +1,7 @@
 package network
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
@@ -24,22 +25,22 @@ import (
 	"github.com/seed-50ced230/berth/impl/network/bridge"
 	"github.com/seed-50ced230/berth/impl/network/firewall"
 	"github.com/seed-50ced230/berth/impl/network/ipam"
+	"github.com/seed-50ced230/berth/impl/network/macvlan"
 )
 
 // network is a network at work.
 type network struct {
 	def definition
-	// bridge is nil in networks of plugins, and where the device could not be
-	// made at the start.
-	bridge *bridge.Bridge
-	settings
-	pool    *ipam.Pool
-	gateway netip.Addr // what containers route to; zero in internal networks
-	// The same for IPv6; pool6 is nil in networks without.
-	pool6    *ipam.Pool
-	gateway6 netip.Addr
+	// One of the next is there in a network that works: bridge is nil, too, where
+	// the device could not be made at the start.
+	bridge  *bridge.Bridge
+	macvlan *macvlan.Network
+	remote  *remote // the driver, if it is a plugin
 
-	remote *remote // the driver, if it is a plugin
+	settings
+	spaces []*space // of IPv4 first
+	// addressSpace is what an IPAM plugin says of a network that is being made.
+	addressSpace string
 	// leaving are endpoints that the plugin has yet to let go of; begun only
 	// while the network is used.
 	leaving sync.WaitGroup
@@ -71,6 +72,12 @@ type definition struct {
 	IPAM     IPAM              `json:"ipam,omitzero"`
 	Options  map[string]string `json:"options,omitempty"`
 	Labels   map[string]string `json:"labels,omitempty"`
+	// Leases are the pools of a network whose addresses a plugin keeps.
+	Leases []poolDef `json:"leases,omitempty"`
+	// Made says that the engine made the parent device of a macvlan network.
+	Made bool `json:"made,omitempty"`
+
+	ipv6 bool // asked for at the creation; afterwards Address6 tells
 }
 
 // networksFile is networks.json.
@@ -185,18 +192,16 @@ func (m *Manager) openDefault(n *network) error {
 		}
 		n.def.Address = netip.PrefixFrom(ipam.First(subnet), subnet.Bits())
 	}
-	n.gateway = n.def.Address.Addr()
-	if n.pool, err = ipam.NewPool(n.def.Address.Masked(), m.opts.FixedCIDR); err != nil {
+	s := &space{gateway: n.def.Address.Addr()}
+	n.spaces = []*space{s}
+	if s.Pool, err = ipam.NewPool(n.def.Address.Masked(), m.opts.FixedCIDR); err != nil {
 		return err
 	}
-	if err := n.pool.TakeAddr(n.def.Address.Addr()); err != nil {
+	if err := s.TakeAddr(n.def.Address.Addr()); err != nil {
 		return fmt.Errorf("reserve the bridge's address %s: %w", n.def.Address, err)
 	}
-	if gw := m.opts.DefaultGateway; gw.IsValid() && gw != n.gateway {
-		if err := n.pool.TakeAddr(gw); err != nil {
-			return fmt.Errorf("reserve the default gateway %s: %w", gw, err)
-		}
-		n.gateway = gw
+	if err := s.routeBy(m.opts.DefaultGateway); err != nil {
+		return err
 	}
 	if err := m.openDefault6(n); err != nil {
 		return err
@@ -214,24 +219,34 @@ func (m *Manager) openDefault6(n *network) error {
 			return err
 		}
 		n.def.Address6 = netip.PrefixFrom(ipam.First(p), p.Bits())
+		s := &space{gateway: n.def.Address6.Addr()}
+		n.spaces = append(n.spaces, s)
 		var err error
-		if n.pool6, err = ipam.NewPool(p, netip.Prefix{}); err != nil {
+		if s.Pool, err = ipam.NewPool(p, netip.Prefix{}); err != nil {
 			return err
 		}
-		n.gateway6 = n.def.Address6.Addr()
-		if err := n.pool6.TakeAddr(n.gateway6); err != nil {
+		if err := s.TakeAddr(s.gateway); err != nil {
 			return err
 		}
-		if gw := m.opts.DefaultGateway6; gw.IsValid() && gw != n.gateway6 {
-			if err := n.pool6.TakeAddr(gw); err != nil {
-				return fmt.Errorf("reserve the default gateway %s: %w", gw, err)
-			}
-			n.gateway6 = gw
+		if err := s.routeBy(m.opts.DefaultGateway6); err != nil {
+			return err
 		}
 	}
 	if before.IsValid() && before != n.def.Address6 {
 		return bridge.Withdraw(n.device, before)
 	}
+	return nil
+}
+
+// routeBy sets another gateway than the bridge, unless it is invalid.
+func (s *space) routeBy(gw netip.Addr) error {
+	if !gw.IsValid() || gw == s.gateway {
+		return nil
+	}
+	if err := s.TakeAddr(gw); err != nil {
+		return fmt.Errorf("reserve the default gateway %s: %w", gw, err)
+	}
+	s.gateway = gw
 	return nil
 }
 
@@ -247,11 +262,8 @@ func (m *Manager) ownSubnets(but *network) []netip.Prefix {
 	defer m.mu.Unlock()
 	var list []netip.Prefix
 	for _, n := range m.networks {
-		if n != but && n.def.Address.IsValid() {
-			list = append(list, n.def.Address.Masked())
-		}
-		if n != but && n.def.Address6.IsValid() {
-			list = append(list, n.def.Address6.Masked())
+		if n != but {
+			list = append(list, n.def.subnets()...)
 		}
 	}
 	return list
@@ -332,7 +344,7 @@ func (m *Manager) snapshot(n *network) Network {
 		ID: n.def.ID, Name: n.def.Name, Driver: n.def.Driver, Scope: "local",
 		Internal:   n.def.Internal,
 		EnableIPv6: n.def.Address6.IsValid(),
-		IPAM:       IPAM{Driver: "default", Options: maps.Clone(n.def.IPAM.Options), Config: slices.Clone(n.def.IPAM.Config)},
+		IPAM:       IPAM{Driver: cmp.Or(n.def.IPAM.Driver, ipamDefault), Options: maps.Clone(n.def.IPAM.Options), Config: slices.Clone(n.def.IPAM.Config)},
 		Options:    maps.Clone(n.def.Options),
 		Labels:     maps.Clone(n.def.Labels),
 		Created:    n.def.Created,
@@ -377,8 +389,8 @@ func (m *Manager) defaultPools(n *network) []IPAMConfig {
 		pool.Gateway = n.def.Address.Addr()
 	}
 	list := []IPAMConfig{pool}
-	if n.pool6 != nil {
-		list = append(list, IPAMConfig{Subnet: n.pool6.Subnet(), Gateway: m.opts.DefaultGateway6})
+	for _, s := range n.of(true) {
+		list = append(list, IPAMConfig{Subnet: s.Subnet(), Gateway: m.opts.DefaultGateway6})
 	}
 	return list
 }

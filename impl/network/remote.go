@@ -1,9 +1,8 @@
 package network
 
 import (
+	"cmp"
 	"context"
-	"errors"
-	"fmt"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/seed-50ced230/berth/impl/fault"
 	"github.com/seed-50ced230/berth/impl/network/bridge"
+	"github.com/seed-50ced230/berth/impl/network/ipam"
 	"github.com/seed-50ced230/berth/impl/network/netns"
 	"github.com/seed-50ced230/berth/impl/plugin"
 )
@@ -65,7 +65,7 @@ type addressData struct {
 }
 
 // create has the plugin make a network.
-func (d remote) create(ctx context.Context, def definition) error {
+func (d remote) create(ctx context.Context, n *network) error {
 	var can struct{ Scope string }
 	if err := d.call(ctx, "GetCapabilities", nil, &can); err != nil {
 		return err
@@ -73,20 +73,29 @@ func (d remote) create(ctx context.Context, def definition) error {
 	if can.Scope == "global" {
 		return fault.Invalid("network plugin %s is for clusters (scope global), which this engine does not form", d.name)
 	}
-	data := addressData{AddressSpace: "LocalDefault", Pool: def.Address.Masked().String(), Gateway: def.Address.String()}
-	for name, a := range def.pool(false).AuxAddresses {
-		if data.AuxAddresses == nil {
-			data.AuxAddresses = map[string]string{}
-		}
-		data.AuxAddresses[name] = netip.PrefixFrom(a, def.Address.Bits()).String()
+	pools, err := n.def.pools()
+	if err != nil {
+		return err
 	}
-	options := def.Options
+	data := map[bool][]addressData{false: {}, true: {}}
+	for _, p := range pools {
+		a := addressData{AddressSpace: cmp.Or(n.addressSpace, "LocalDefault"), Pool: p.subnet().String(), Gateway: p.Gateway.String()}
+		for name, addr := range p.Aux {
+			if a.AuxAddresses == nil {
+				a.AuxAddresses = map[string]string{}
+			}
+			a.AuxAddresses[name] = netip.PrefixFrom(addr, p.Gateway.Bits()).String()
+		}
+		six := p.Gateway.Addr().Is6()
+		data[six] = append(data[six], a)
+	}
+	options := n.def.Options
 	if options == nil {
 		options = map[string]string{}
 	}
 	return d.call(ctx, "CreateNetwork", map[string]any{
-		"NetworkID": def.ID, "IPv4Data": []addressData{data}, "IPv6Data": []addressData{},
-		"Options": map[string]any{optionGeneric: options, optionIPv6: false, optionInner: def.Internal},
+		"NetworkID": n.def.ID, "IPv4Data": data[false], "IPv6Data": data[true],
+		"Options": map[string]any{optionGeneric: options, optionIPv6: len(data[true]) > 0, optionInner: n.def.Internal},
 	}, nil)
 }
 
@@ -96,22 +105,33 @@ func (d remote) delete(ctx context.Context, networkID string) error {
 
 type place struct{ NetworkID, EndpointID string }
 
-// createEndpoint has the plugin make an endpoint with our address.
-func (d remote) createEndpoint(ctx context.Context, e Endpoint) error {
+// createEndpoint has the plugin make an endpoint with our addresses. The
+// hardware address is the plugin's, unless one was asked for or it says none.
+func (d remote) createEndpoint(ctx context.Context, e *Endpoint) error {
 	type iface struct{ Address, AddressIPv6, MacAddress string }
 	var answer struct{ Interface *iface }
 	err := d.call(ctx, "CreateEndpoint", map[string]any{
 		"NetworkID": e.NetworkID, "EndpointID": e.EndpointID, "Options": map[string]any{},
-		"Interface": iface{Address: e.IPv4.String(), MacAddress: e.MAC.String()},
+		"Interface": iface{Address: e.IPv4.String(), AddressIPv6: text(e.IPv6), MacAddress: e.MAC.String()},
 	}, &answer)
 	if err != nil {
 		return err
 	}
 	// The protocol forbids to answer what was asked for with something else.
-	if i := answer.Interface; i != nil && (i.Address != "" || i.MacAddress != "" || i.AddressIPv6 != "") {
-		return d.wrong("CreateEndpoint", "changes the address %s to %s %s", e.IPv4, i.Address, i.MacAddress)
+	if i := answer.Interface; i != nil {
+		if i.Address != "" || i.AddressIPv6 != "" || i.MacAddress != "" && len(e.MAC) > 0 {
+			return d.wrong("CreateEndpoint", "changes the address %s to %s %s %s", e.IPv4, i.Address, i.AddressIPv6, i.MacAddress)
+		}
+		if i.MacAddress != "" {
+			if err := e.MAC.UnmarshalText([]byte(i.MacAddress)); err != nil || len(e.MAC) != 6 || e.MAC[0]&1 != 0 {
+				return d.wrong("CreateEndpoint", "gives the hardware address %q", i.MacAddress)
+			}
+		}
 	}
-	return nil
+	if len(e.MAC) == 0 {
+		e.MAC, err = ipam.MAC(e.IPv4.Addr())
+	}
+	return err
 }
 
 func (d remote) deleteEndpoint(ctx context.Context, e Endpoint) error {
@@ -124,9 +144,9 @@ func (d remote) leave(ctx context.Context, e Endpoint) error {
 
 // joined is what a plugin says of an interface to take into a sandbox.
 type joined struct {
-	device, prefix string
-	gateway        netip.Addr
-	routes         []bridge.StaticRoute
+	device, prefix    string
+	gateway, gateway6 netip.Addr
+	routes            []bridge.StaticRoute
 }
 
 // join has the plugin make the interface of an endpoint and checks the answer.
@@ -134,6 +154,7 @@ func (d remote) join(ctx context.Context, key string, e Endpoint) (j joined, err
 	var answer struct {
 		InterfaceName struct{ SrcName, DstPrefix string }
 		Gateway       string
+		GatewayIPv6   string
 		StaticRoutes  []struct {
 			Destination string
 			RouteType   int
@@ -154,14 +175,20 @@ func (d remote) join(ctx context.Context, key string, e Endpoint) (j joined, err
 			return j, d.wrong("Join", "gives the gateway %q for %s", answer.Gateway, e.IPv4)
 		}
 	}
+	if answer.GatewayIPv6 != "" {
+		j.gateway6, err = netip.ParseAddr(answer.GatewayIPv6)
+		if err != nil || !e.IPv6.Contains(j.gateway6) && !j.gateway6.IsLinkLocalUnicast() || !e.IPv6.IsValid() {
+			return j, d.wrong("Join", "gives the gateway %q for %s", answer.GatewayIPv6, e.IPv6)
+		}
+	}
 	for _, r := range answer.StaticRoutes {
 		to, err := netip.ParsePrefix(r.Destination)
-		if err != nil || !to.Addr().Is4() {
+		if err != nil || to.Addr().Is6() && !e.IPv6.IsValid() || to.Addr().Is4In6() {
 			return j, d.wrong("Join", "gives a route to %q", r.Destination)
 		}
 		s := bridge.StaticRoute{To: to.Masked()}
 		if r.RouteType == 0 { // by a next hop; 1 is connected
-			if s.By, err = netip.ParseAddr(r.NextHop); err != nil || !s.By.Is4() {
+			if s.By, err = netip.ParseAddr(r.NextHop); err != nil || s.By.Is4() != to.Addr().Is4() {
 				return j, d.wrong("Join", "gives a route to %s by %q", to, r.NextHop)
 			}
 		}
@@ -172,19 +199,26 @@ func (d remote) join(ctx context.Context, key string, e Endpoint) (j joined, err
 
 // enter brings an endpoint of a plugin's network, which has its place, into the
 // sandbox, whose namespace exists. i is its index among the endpoints.
-func (m *Manager) enter(ctx context.Context, s *Sandbox, i int, n *network, undo *undoStack) error {
+func (m *Manager) enter(ctx context.Context, s *Sandbox, i int, n *network, owed *debt, undo *undoStack) error {
 	e := s.Endpoints[i]
 	e.Interface = "" // the plugin has a say
-	err := n.remote.createEndpoint(ctx, e)
+	untell := func(call func(context.Context, Endpoint) error) {
+		undo.push(func() error {
+			err := briefly(ctx, e, call)
+			owed.stuck = owed.stuck || err != nil && !plugin.Answered(err)
+			return err
+		})
+	}
+	err := n.remote.createEndpoint(ctx, &e)
 	if !plugin.Undone(err) {
-		undo.push(func() error { return briefly(ctx, e, n.remote.deleteEndpoint) })
+		untell(n.remote.deleteEndpoint)
 	}
 	if err != nil {
 		return err
 	}
 	j, err := n.remote.join(ctx, s.Key, e)
 	if !plugin.Undone(err) {
-		undo.push(func() error { return briefly(ctx, e, n.remote.leave) })
+		untell(n.remote.leave)
 	}
 	if err != nil {
 		return err
@@ -196,42 +230,25 @@ func (m *Manager) enter(ctx context.Context, s *Sandbox, i int, n *network, undo
 		}
 	}
 	if !n.def.Internal {
-		e.IPv4Gateway = j.gateway
+		e.IPv4Gateway, e.IPv6Gateway = j.gateway, j.gateway6
 	}
 	e.Source = j.device
+	owed.Endpoint = &e
+	if err := m.write(owed); err != nil {
+		return err
+	}
 	if err := bridge.Lend(j.device, s.Key); err != nil {
 		return fault.Internal("plugin %s: take the interface %q: %w", n.remote.name, j.device, err)
 	}
 	// Not before: the name may be that of another interface of the container.
 	undo.push(func() error { return m.giveBack(s.Key, e) })
 	err = netns.Do(s.Key, func() error {
-		return bridge.Furnish(j.device, bridge.Port{Name: e.Interface, MAC: []byte(e.MAC), Address: e.IPv4}, j.routes)
+		return bridge.Furnish(j.device, e.port(false, false), j.routes)
 	})
 	if err != nil {
 		return fault.Internal("plugin %s: set the interface %q up: %w", n.remote.name, j.device, err)
 	}
 	s.Endpoints[i] = e
-	return nil
-}
-
-// enterAll brings the endpoints of plugins' networks into a new sandbox.
-func (m *Manager) enterAll(ctx context.Context, s *Sandbox, networks []*network, undo *undoStack) error {
-	entered := false
-	for i, n := range networks {
-		if n.remote == nil {
-			continue
-		}
-		entered = true
-		if err := m.enter(ctx, s, i, n, undo); err != nil {
-			return err
-		}
-	}
-	if !entered {
-		return nil
-	}
-	if err := netns.Do(s.Key, s.route); err != nil {
-		return fault.Internal("make the network of container %s: %w", s.ContainerID, err)
-	}
 	return nil
 }
 
@@ -265,88 +282,6 @@ func briefly[T any](ctx context.Context, what T, call func(context.Context, T) e
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leavePatience)
 	defer cancel()
 	return call(ctx, what)
-}
-
-// leave tells a plugin aside, since it may take its time, that an endpoint is
-// gone. Until it knows the address rests, and a removal of the network is not
-// passed on; the endpoint is no use of the network any more.
-func (m *Manager) leave(s *Sandbox, e Endpoint, n *network) {
-	ports := s.udpPorts()
-	n.pool.Rest(e.IPv4.Addr())
-	n.leaving.Add(1)
-	m.leaving.Go(func() {
-		defer n.leaving.Done()
-		ctx := context.Background()
-		if err := errors.Join(briefly(ctx, e, n.remote.leave), briefly(ctx, e, n.remote.deleteEndpoint)); err != nil {
-			m.log.Warn("a plugin keeps an endpoint that is gone", "network", n.def.Name, "container", s.ContainerID, "err", err)
-		}
-		if len(ports) > 0 {
-			m.endFlows(s.ContainerID, e.IPv4.Addr())
-		}
-		n.pool.Give(e.IPv4.Addr())
-	})
-	m.unuse(n)
-}
-
-// createRemote makes a network of a plugin. The name is taken while the plugin
-// works, and nobody else waits for it.
-func (m *Manager) createRemote(ctx context.Context, def definition) (_ Network, err error) {
-	n := &network{def: def, pending: true}
-	m.changes.Lock()
-	err = m.nameFree(def.Name)
-	if err == nil {
-		err = m.chooseSubnet(n)
-	}
-	if err == nil {
-		err = m.openUserDefined(n)
-	}
-	if err == nil {
-		m.mu.Lock()
-		m.networks[def.ID] = n
-		m.mu.Unlock()
-	}
-	m.changes.Unlock()
-	if err != nil {
-		return Network{}, err
-	}
-	err = n.remote.create(ctx, n.def)
-	undone := plugin.Undone(err)
-	if err == nil {
-		err = m.admit(n)
-	}
-	if err == nil {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		return m.snapshot(n), nil
-	}
-	if !undone {
-		err = errors.Join(err, briefly(ctx, def.ID, n.remote.delete))
-	}
-	m.mu.Lock()
-	delete(m.networks, def.ID)
-	m.mu.Unlock()
-	if errdefs.IsNotFound(err) {
-		return Network{}, err
-	}
-	return Network{}, fmt.Errorf("create network %s: %w", def.Name, err)
-}
-
-// admit writes down a network that its plugin has made; when that fails it is
-// pending as before.
-func (m *Manager) admit(n *network) error {
-	m.changes.Lock()
-	defer m.changes.Unlock()
-	set := func(pending bool) {
-		m.mu.Lock()
-		n.pending = pending
-		m.mu.Unlock()
-	}
-	set(false)
-	err := m.saveNetworks()
-	if err != nil {
-		set(true)
-	}
-	return err
 }
 
 // nameFree needs m.changes.

@@ -75,7 +75,8 @@ func (m *Manager) buildBridged(ctx context.Context, s *Sandbox, spec SandboxSpec
 	if len(wanted) == 0 {
 		wanted = []EndpointSpec{{Network: NameBridge}}
 	}
-	networks := make([]*network, len(wanted))
+	networks, owed := make([]*network, len(wanted)), make([]*debt, len(wanted))
+	s.Key = m.netnsPath(s.ID)
 	for i, w := range wanted {
 		n, err := m.use(w.Network)
 		if err != nil {
@@ -86,14 +87,14 @@ func (m *Manager) buildBridged(ctx context.Context, s *Sandbox, spec SandboxSpec
 			return fault.Invalid("container is to be connected to network %s twice", n.def.Name)
 		}
 		networks[i] = n
-		e, err := m.place(n, w, "eth"+strconv.Itoa(i))
+		e, d, err := m.place(ctx, s, n, w, "eth"+strconv.Itoa(i))
 		if err != nil {
 			return err
 		}
-		s.Endpoints = append(s.Endpoints, e)
+		s.Endpoints, owed[i] = append(s.Endpoints, e), d
 		// Until the kernel has seen the interface go, the address is not free;
 		// an interface that was never made is gone at once.
-		undo.push(func() error { m.rest(s, e, n); return nil })
+		undo.push(func() error { m.unplace(s, e, n, d); return nil })
 	}
 	hostIP := m.opts.HostIP
 	if i := s.exit(); i >= 0 {
@@ -102,7 +103,6 @@ func (m *Manager) buildBridged(ctx context.Context, s *Sandbox, spec SandboxSpec
 	if err := m.reserve(s, spec, hostIP, undo); err != nil {
 		return err
 	}
-	s.Key = m.netnsPath(s.ID)
 	host, err := bridge.OpenHost()
 	if err != nil {
 		return err
@@ -114,7 +114,7 @@ func (m *Manager) buildBridged(ctx context.Context, s *Sandbox, spec SandboxSpec
 			return err
 		}
 		for i, e := range s.Endpoints {
-			if networks[i].remote != nil {
+			if networks[i].bridge == nil {
 				continue
 			}
 			if err := networks[i].bridge.Attach(host, e.port(i == s.exit(), i == s.exit6())); err != nil {
@@ -126,7 +126,7 @@ func (m *Manager) buildBridged(ctx context.Context, s *Sandbox, spec SandboxSpec
 	if err != nil {
 		return fault.Internal("make the network of container %s: %w", s.ContainerID, err)
 	}
-	if err := m.enterAll(ctx, s, networks, undo); err != nil {
+	if err := m.enterAll(ctx, s, networks, owed, undo); err != nil {
 		return err
 	}
 	forwards := s.forwards()
@@ -144,61 +144,98 @@ func (m *Manager) buildBridged(ctx context.Context, s *Sandbox, spec SandboxSpec
 	return nil
 }
 
-// place takes an endpoint's address.
-func (m *Manager) place(n *network, w EndpointSpec, name string) (Endpoint, error) {
-	e := Endpoint{NetworkID: n.def.ID, NetworkName: n.def.Name, EndpointID: newID(), Interface: name,
-		IPv4Gateway: n.gateway, IPv6Gateway: n.gateway6, Aliases: slices.Clone(w.Aliases), Links: slices.Clone(w.Links), MAC: slices.Clone(w.MAC)}
-	e.HostInterface = hostPrefix + e.EndpointID[:8]
-	if n.remote != nil {
-		e.HostInterface, e.IPv4Gateway = "", netip.Addr{} // the plugin has a say
+// place takes an endpoint's addresses and writes down what plugins have of it.
+func (m *Manager) place(ctx context.Context, s *Sandbox, n *network, w EndpointSpec, name string) (_ Endpoint, owed *debt, err error) {
+	e := Endpoint{NetworkID: n.def.ID, NetworkName: n.def.Name, EndpointID: newID(), Interface: name, Direct: n.macvlan != nil,
+		Aliases: slices.Clone(w.Aliases), Links: slices.Clone(w.Links), MAC: slices.Clone(w.MAC)}
+	if n.remote == nil {
+		e.HostInterface = hostPrefix + e.EndpointID[:8]
 	}
 	if len(e.MAC) != 0 && (len(e.MAC) != 6 || e.MAC[0]&1 != 0) {
-		return Endpoint{}, fault.Invalid("invalid MAC address %s: not a unicast Ethernet address", e.MAC)
+		return Endpoint{}, nil, fault.Invalid("invalid MAC address %s: not a unicast Ethernet address", e.MAC)
 	}
-	if w.IPv4.IsValid() && n.def.pool(false).Chosen || w.IPv6.IsValid() && n.pool6 == nil {
-		return Endpoint{}, fault.Invalid("user specified IP address is supported only when connecting to networks with user configured subnets")
+	if w.IPv4.IsValid() && n.def.pool(false).Chosen || w.IPv6.IsValid() && !n.hasIPv6() {
+		return Endpoint{}, nil, fault.Invalid("user specified IP address is supported only when connecting to networks with user configured subnets")
 	}
-	var err error
-	if e.IPv4, err = take(n.pool, w.IPv4); err != nil {
-		return Endpoint{}, err
-	}
-	if len(e.MAC) == 0 {
-		e.MAC, err = ipam.MAC(e.IPv4.Addr())
-	}
-	if err == nil && n.pool6 != nil {
-		wanted := w.IPv6
-		if subnet := n.pool6.Subnet(); n.def.Name == NameBridge && subnet.Bits() <= 80 {
-			// On the default network the address follows from the hardware address
-			// where there is room (fixed-cidr-v6 in Docker Engine).
-			wanted, err = ipam.Local6(subnet, e.MAC)
+	if n.def.leased() && len(e.MAC) == 0 {
+		can, err := m.allocator(n.def).abilities(ctx)
+		if err != nil {
+			return Endpoint{}, nil, err
 		}
-		if err == nil {
-			e.IPv6, err = take(n.pool6, wanted)
+		if can.RequiresMACAddress {
+			e.MAC = randomMAC()
 		}
 	}
-	if err != nil {
-		n.pool.Give(e.IPv4.Addr())
-		return Endpoint{}, err
+	defer func() {
+		if err != nil {
+			m.unplace(s, e, n, n.owes(e, ""))
+		}
+	}()
+	if err := m.address(ctx, n, w, &e); err != nil {
+		return Endpoint{}, nil, err
 	}
-	return e, nil
+	owed = n.owes(e, s.Key)
+	return e, owed, m.write(owed)
 }
 
-// take takes an address of the pool, a certain one where it is given.
-func take(pool *ipam.Pool, wanted netip.Addr) (netip.Prefix, error) {
-	var err error
-	if wanted.IsValid() {
-		err = pool.AwaitAddr(wanted, restPatience)
-	} else {
-		wanted, err = pool.Take()
-	}
+// address takes an endpoint's addresses and, from them, the hardware address.
+func (m *Manager) address(ctx context.Context, n *network, w EndpointSpec, e *Endpoint) error {
+	prefix, from, err := m.take(ctx, n, false, w.IPv4, e.MAC)
 	if err != nil {
-		return netip.Prefix{}, err
+		return err
 	}
-	return netip.PrefixFrom(wanted, pool.Subnet().Bits()), nil
+	e.IPv4 = prefix
+	if n.remote == nil { // otherwise the plugin has a say
+		e.IPv4Gateway = from.gateway
+	}
+	if len(e.MAC) == 0 && n.remote == nil {
+		if e.MAC, err = ipam.MAC(e.IPv4.Addr()); err != nil {
+			return err
+		}
+	}
+	if !n.hasIPv6() {
+		return nil
+	}
+	wanted := w.IPv6
+	if subnet := n.of(true)[0].Subnet(); n.def.Name == NameBridge && subnet.Bits() <= 80 {
+		// On the default network the address follows from the hardware address
+		// where there is room (fixed-cidr-v6 in Docker Engine).
+		if wanted, err = ipam.Local6(subnet, e.MAC); err != nil {
+			return err
+		}
+	}
+	if prefix, from, err = m.take(ctx, n, true, wanted, e.MAC); err != nil {
+		return err
+	}
+	e.IPv6 = prefix
+	if n.remote == nil {
+		e.IPv6Gateway = from.gateway
+	}
+	return nil
+}
+
+// unplace takes place back.
+func (m *Manager) unplace(s *Sandbox, e Endpoint, n *network, owed *debt) {
+	switch {
+	case owed == nil:
+		m.rest(s, e, n)
+		return
+	case !owed.stuck:
+		owed.Driver = "" // the network's plugin was told, or never asked
+		if owed.IPAM == "" {
+			m.paid(owed.ID)
+			m.rest(s, e, n)
+			return
+		}
+	}
+	m.depart(s, e, n, owed)
 }
 
 // reserve takes the host's ports, on hostIP where the spec says nothing.
 func (m *Manager) reserve(s *Sandbox, spec SandboxSpec, hostIP netip.Addr, undo *undoStack) error {
+	if !slices.ContainsFunc(s.Endpoints, func(e Endpoint) bool { return !e.Direct }) {
+		return nil // as in Docker Engine: the container is reached by its own address
+	}
 	for _, p := range spec.Ports {
 		if p.Proto != TCP && p.Proto != UDP {
 			return fault.Invalid("invalid protocol %q of port %d", p.Proto, p.ContainerPort)
@@ -288,8 +325,8 @@ func (m *Manager) release(containerID string) error {
 	var errs []error
 	errs = append(errs, m.table.Remove(s.forwards()), m.stopNames(containerID))
 	for i, e := range s.Endpoints {
-		if n := networks[i]; n != nil && n.remote != nil {
-			errs = append(errs, m.giveBack(s.Key, e))
+		if n := networks[i]; n != nil {
+			errs = append(errs, m.takeOut(s.Key, e, n, false))
 		}
 	}
 	if s.Mode == ModeBridge || s.Mode == ModeNone {
@@ -301,7 +338,7 @@ func (m *Manager) release(containerID string) error {
 		m.ports.Release(key.Key)
 	}
 	for i, e := range s.Endpoints {
-		if n := networks[i]; n != nil && n.pool != nil {
+		if n := networks[i]; n != nil && n.working() {
 			m.letGo(s, e, n)
 		}
 	}
@@ -333,10 +370,10 @@ func (s *Sandbox) forwards() []firewall.Forward {
 // ports; the zero Addr if it has none.
 func (s *Sandbox) target(six bool) netip.Addr {
 	if !six {
-		if i := s.exit(); i >= 0 {
+		if i := s.exit(); i >= 0 && !s.Endpoints[i].Direct {
 			return s.Endpoints[i].IPv4.Addr()
 		}
-	} else if i := s.exit6(); i >= 0 {
+	} else if i := s.exit6(); i >= 0 && !s.Endpoints[i].Direct {
 		return s.Endpoints[i].IPv6.Addr()
 	}
 	return netip.Addr{}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/containerd/errdefs"
 
+	"github.com/seed-50ced230/berth/impl/fault"
 	"github.com/seed-50ced230/berth/impl/network/bridge"
 	"github.com/seed-50ced230/berth/impl/network/firewall"
 	"github.com/seed-50ced230/berth/impl/network/netns"
@@ -61,10 +62,17 @@ func (m *Manager) restore() error {
 	if err := m.table.Install(m.firewallNetworks(), forwards); err != nil {
 		return err
 	}
+	owed, err := m.unowned()
+	if err != nil {
+		return err
+	}
 	if err := m.sweep(); err != nil {
 		return err
 	}
-	var err error
+	m.settleUnowned(owed)
+	m.replayAll()
+	m.dunning.Add(1)
+	go m.dun()
 	if m.unwatch, err = firewall.Watch(m.mend); err != nil {
 		return err
 	}
@@ -128,30 +136,32 @@ func (m *Manager) adopt(s *Sandbox) error {
 	had := len(s.Endpoints)
 	s.Endpoints = slices.DeleteFunc(s.Endpoints, func(e Endpoint) bool {
 		n := m.networks[e.NetworkID]
-		gone := n != nil && n.bridge != nil && !bridge.Exists(e.HostInterface)
+		gone := n != nil && n.working() && !n.has(s.Key, e)
 		if gone {
-			log.Warn("running container has lost its interface", "interface", e.HostInterface, "network", e.NetworkName)
+			log.Warn("running container has lost its interface", "interface", e.Interface, "network", e.NetworkName)
 		}
 		return gone
 	})
 	for i, e := range s.Endpoints {
 		n := m.networks[e.NetworkID]
-		if n == nil || n.bridge == nil && n.remote == nil {
+		if n == nil || !n.working() {
 			continue
 		}
 		n.users++
-		if err := n.pool.TakeAddr(e.IPv4.Addr()); err != nil {
-			log.Warn("running container has an address outside its network's pool", "address", e.IPv4, "err", err)
-		}
-		if n.pool6 == nil && n.remote == nil {
+		if n.bridge != nil && !n.hasIPv6() {
 			// The default network may have lost its IPv6 by the daemon's settings.
 			s.Endpoints[i].IPv6, s.Endpoints[i].IPv6Gateway = netip.Prefix{}, netip.Addr{}
-		} else if e.IPv6.IsValid() && n.pool6 != nil {
-			if err := n.pool6.TakeAddr(e.IPv6.Addr()); err != nil {
-				log.Warn("running container has an address outside its network's pool", "address", e.IPv6, "err", err)
+		}
+		for _, a := range s.Endpoints[i].addresses() {
+			err := fault.Invalid("no pool of the network has it")
+			if from := n.spaceOf(a); from != nil {
+				err = from.TakeAddr(a)
+			}
+			if err != nil {
+				log.Warn("running container has an address outside its network's pool", "address", a, "err", err)
 			}
 		}
-		if n.remote != nil {
+		if n.bridge == nil {
 			continue
 		}
 		if err := n.bridge.Adopt(e.HostInterface); err != nil {
@@ -175,6 +185,15 @@ func (m *Manager) adopt(s *Sandbox) error {
 	}
 	m.sandboxes[s.ContainerID] = s
 	return nil
+}
+
+// has tells whether the interface of an endpoint exists.
+func (n *network) has(key string, e Endpoint) (there bool) {
+	if n.bridge != nil {
+		return bridge.Exists(e.HostInterface)
+	}
+	err := netns.Do(key, func() error { there = bridge.Exists(e.Interface); return nil })
+	return there || err != nil
 }
 
 // sweep removes namespaces and interfaces that no sandbox has.

@@ -28,6 +28,7 @@ import (
 const (
 	VolumeDriver  = "VolumeDriver"
 	NetworkDriver = "NetworkDriver"
+	IPAMDriver    = "IpamDriver"
 )
 
 // Options say where plugins are looked for and how long they are waited for.
@@ -239,6 +240,9 @@ func (u unsent) Unwrap() error { return u.error }
 func Undone(err error) bool {
 	return errors.As(err, new(*AnswerError)) || errors.As(err, new(unsent)) || errors.Is(err, ErrConnect) || errdefs.IsNotFound(err)
 }
+
+// Answered says whether the error is the plugin's own answer: it was reached.
+func Answered(err error) bool { return errors.As(err, new(*AnswerError)) }
 
 // ErrConnect marks errors of calls that never reached the plugin.
 var ErrConnect = errors.New("cannot connect")

@@ -42,8 +42,8 @@ func Lend(name, namespace string) error {
 	return netlink.LinkSetNsFd(link, int(ns.Fd()))
 }
 
-// Furnish names a lent device of the calling thread's namespace, gives it the
-// port's addresses and brings it up with its routes.
+// Furnish names a device of the calling thread's namespace that is no end of
+// Attach's, gives it the port's addresses and brings it up with its routes.
 func Furnish(device string, p Port, routes []StaticRoute) error {
 	inside, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
@@ -66,8 +66,22 @@ func Furnish(device string, p Port, routes []StaticRoute) error {
 	if err := inside.AddrAdd(link, &netlink.Addr{IPNet: toIPNet(p.Address)}); err != nil {
 		return fmt.Errorf("give it the address %s: %w", p.Address, err)
 	}
+	if p.Address6.IsValid() {
+		if err := enable6(p.Name); err != nil {
+			return err
+		}
+		if err := addAddress6(inside.AddrAdd, &netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: link.Attrs().Index, Name: p.Name}}, p.Address6); err != nil {
+			return err
+		}
+	}
 	if err := inside.LinkSetUp(link); err != nil {
 		return fmt.Errorf("bring it up: %w", err)
+	}
+	if err := settleHere(p.Name); err != nil {
+		return err
+	}
+	if p.Address6.IsValid() {
+		joined(p.Name, p.Address6.Addr())
 	}
 	for _, r := range routes {
 		route := &netlink.Route{LinkIndex: link.Attrs().Index, Dst: toIPNet(r.To)}

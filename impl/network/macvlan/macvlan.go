@@ -1,0 +1,212 @@
+// Package macvlan is the driver of macvlan networks: containers' interfaces are
+// children of a device of the host, the parent, and stand in its network beside
+// the host (Documentation/networking/ of the kernel; drivers/net/macvlan.c).
+// Parent and children do not reach each other.
+package macvlan
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/seed-50ced230/berth/impl/fault"
+)
+
+// modes say what children of one parent exchange: in bridge mode frames pass
+// among them, in vepa by the switch outside, in private not at all; in passthru
+// the parent has one child.
+var modes = map[string]netlink.MacvlanMode{
+	"bridge":   netlink.MACVLAN_MODE_BRIDGE,
+	"private":  netlink.MACVLAN_MODE_PRIVATE,
+	"vepa":     netlink.MACVLAN_MODE_VEPA,
+	"passthru": netlink.MACVLAN_MODE_PASSTHRU,
+}
+
+// Network is what a network's interfaces have in common.
+type Network struct {
+	// Parent is a device of the host.
+	Parent string
+	// Mode is bridge (also ""), private, vepa or passthru.
+	Mode string
+	// MTU of the interfaces; 0 for the parent's.
+	MTU int
+}
+
+// Check refuses what no kernel can do: class InvalidArgument.
+func (n Network) Check() error {
+	if _, ok := modes[n.mode()]; !ok {
+		return fault.Invalid("requested macvlan mode '%s' is not valid, 'bridge' mode is the macvlan driver default", n.Mode)
+	}
+	if n.Parent == "lo" {
+		return fault.Invalid("loopback interface is not a valid macvlan parent link")
+	}
+	return nil
+}
+
+func (n Network) mode() string {
+	if n.Mode == "" {
+		return "bridge"
+	}
+	return n.Mode
+}
+
+// Alone gives the name of the parent of a network that has none of the host's,
+// from 12 hex digits of its id.
+func Alone(id string) string { return "dm-" + id[:12] }
+
+// Provide makes the parent if it does not exist, and tells whether it did: one of
+// the form DEVICE.ID as a VLAN of the device, the one that Alone names as a device
+// that leads nowhere. Class InvalidArgument if there is no such parent.
+func (n Network) Provide(alone bool) (made bool, err error) {
+	_, err = netlink.LinkByName(n.Parent)
+	switch {
+	case err == nil:
+		return false, nil
+	case !errors.As(err, new(netlink.LinkNotFoundError)):
+		return false, fmt.Errorf("look up the parent interface %s: %w", n.Parent, err)
+	case alone:
+		err = provideAlone(n.Parent)
+	default:
+		err = provideVLAN(n.Parent)
+	}
+	return err == nil, err
+}
+
+func provideAlone(name string) error {
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name = name
+	var link netlink.Link = &netlink.Dummy{LinkAttrs: attrs}
+	err := netlink.LinkAdd(link)
+	if errors.Is(err, unix.EOPNOTSUPP) {
+		// A kernel without dummies: one end of a pair whose other end nobody has.
+		peer := "dp-" + strings.TrimPrefix(name, "dm-")
+		if err = netlink.LinkAdd(&netlink.Veth{LinkAttrs: attrs, PeerName: peer}); err == nil {
+			err = up(peer)
+		}
+	}
+	if err == nil {
+		err = up(name)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("make the parent interface %s: %w", name, err), Remove(name))
+	}
+	return nil
+}
+
+func provideVLAN(name string) error {
+	device, text, ok := strings.Cut(name, ".")
+	id, err := strconv.Atoi(text)
+	if !ok || err != nil || id < 1 || id > 4094 {
+		return fault.Invalid("the macvlan parent interface %s was not found on the host", name)
+	}
+	parent, err := netlink.LinkByName(device)
+	if err != nil {
+		return fault.Invalid("the macvlan parent interface %s was not found on the host, nor %s to make its VLAN %d", name, device, id)
+	}
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name, attrs.ParentIndex = name, parent.Attrs().Index
+	switch err := netlink.LinkAdd(&netlink.Vlan{LinkAttrs: attrs, VlanId: id}); {
+	case errors.Is(err, unix.EOPNOTSUPP):
+		return fault.Unavailable("the host's kernel has no VLANs: %s cannot be made", name)
+	case err != nil:
+		return fmt.Errorf("make VLAN %d of %s: %w", id, device, err)
+	}
+	if err := up(name); err != nil {
+		return errors.Join(fmt.Errorf("bring %s up: %w", name, err), Remove(name))
+	}
+	return nil
+}
+
+func up(name string) error {
+	link, err := netlink.LinkByName(name)
+	if err != nil {
+		return err
+	}
+	return netlink.LinkSetUp(link)
+}
+
+// Remove deletes a parent that Provide made; one that does not exist is no error.
+func Remove(parent string) error {
+	link, err := netlink.LinkByName(parent)
+	if errors.As(err, new(netlink.LinkNotFoundError)) {
+		return nil
+	}
+	if err == nil {
+		err = netlink.LinkDel(link)
+	}
+	if err != nil && !errors.Is(err, unix.ENODEV) {
+		return fmt.Errorf("delete %s: %w", parent, err)
+	}
+	return nil
+}
+
+// Try makes an interface of a name and deletes it again, which shows whether the
+// kernel and the parent can do it. Classes: Unavailable (a kernel without
+// macvlan), InvalidArgument (not with this parent).
+func (n Network) Try(name string) error {
+	err := n.add(name, nil, nil)
+	switch {
+	case errors.Is(err, unix.EOPNOTSUPP):
+		return fault.Unavailable("the host's kernel has no macvlan")
+	case err != nil:
+		return fault.Invalid("the interface %s cannot be a macvlan parent in %s mode: %w", n.Parent, n.mode(), err)
+	}
+	return Remove(name)
+}
+
+// Attach makes an interface of a name in the namespace at a path. It goes with
+// the namespace. The calling thread must be in the host's namespace.
+func (n Network) Attach(namespace, name string, mac net.HardwareAddr) error {
+	ns, err := os.Open(namespace)
+	if err != nil {
+		return err
+	}
+	defer ns.Close()
+	if err := n.add(name, mac, ns); err != nil {
+		return fmt.Errorf("make macvlan interface on %s: %w", n.Parent, err)
+	}
+	return nil
+}
+
+func (n Network) add(name string, mac net.HardwareAddr, ns *os.File) error {
+	parent, err := netlink.LinkByName(n.Parent)
+	if err != nil {
+		return fmt.Errorf("look up the parent interface %s: %w", n.Parent, err)
+	}
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name, attrs.ParentIndex, attrs.HardwareAddr, attrs.MTU = name, parent.Attrs().Index, mac, n.MTU
+	if ns != nil {
+		attrs.Namespace = netlink.NsFd(ns.Fd())
+	}
+	return netlink.LinkAdd(&netlink.Macvlan{LinkAttrs: attrs, Mode: modes[n.mode()]})
+}
+
+// Quit takes an interface of the calling thread's namespace down, so that its
+// hardware address is free at its parent before the kernel has removed it; with
+// remove it is deleted. One that does not exist is no error.
+func Quit(name string, remove bool) error {
+	inside, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return fmt.Errorf("open route socket in namespace: %w", err)
+	}
+	defer inside.Close()
+	link, err := inside.LinkByName(name)
+	if errors.As(err, new(netlink.LinkNotFoundError)) {
+		return nil
+	}
+	if err == nil && remove {
+		err = inside.LinkDel(link)
+	} else if err == nil {
+		err = inside.LinkSetDown(link)
+	}
+	if err != nil {
+		return fmt.Errorf("take %s down: %w", name, err)
+	}
+	return nil
+}
