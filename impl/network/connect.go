@@ -143,7 +143,7 @@ func (m *Manager) Disconnect(ctx context.Context, containerID, networkNameOrID s
 	if n.bridge != nil {
 		err = bridge.Detach(e.HostInterface)
 	} else {
-		err = m.takeOut(s.Key, e, n, true)
+		err = m.takeOut(s.Key, e, n)
 	}
 	if err != nil {
 		if wasExit {

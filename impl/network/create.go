@@ -100,26 +100,26 @@ func (m *Manager) propose(ctx context.Context, n *network) error {
 func (m *Manager) make(ctx context.Context, n *network, undo *undoStack) error {
 	if n.def.driver() == driverRemote || n.def.leased() {
 		owed := n.owesAll()
+		owed.Driver = "" // until that plugin is asked
 		if err := m.write(owed); err != nil {
 			return err
 		}
 		undo.push(func() error { m.leaving.Go(func() { m.payOrKeep(owed) }); return nil })
-		remote := owed.Driver
-		owed.Driver = "" // until the plugin is asked
 		if n.def.leased() {
 			if err := m.lease(ctx, n, owed); err != nil {
 				return err
 			}
 		}
-		if err := m.open(n, undo); err != nil {
+		if err := m.open(n, undo); err != nil || n.remote == nil {
 			return err
 		}
-		if remote == "" {
-			return nil
+		owed.Driver = n.def.Driver
+		if err := m.write(owed); err != nil {
+			return err
 		}
 		err := n.remote.create(ctx, n)
-		if !plugin.Undone(err) {
-			owed.Driver = remote
+		if plugin.Undone(err) {
+			owed.Driver = ""
 		}
 		return err
 	}

@@ -51,8 +51,8 @@ type leasedAddress struct {
 
 const (
 	debtVersion = 1
-	// duns is how often plugins that could not be reached are tried again.
-	duns = time.Minute
+	// dunEvery is how often plugins that could not be reached are tried again.
+	dunEvery = time.Minute
 )
 
 func (m *Manager) debtsDir() string { return filepath.Join(m.opts.Root, "owed") }
@@ -279,22 +279,26 @@ func (m *Manager) payOrKeep(d *debt) {
 // dun tries plugins again that could not be reached, until the Manager closes.
 func (m *Manager) dun() {
 	defer m.dunning.Done()
-	tick := time.NewTicker(duns)
+	tick := time.NewTicker(dunEvery)
 	defer tick.Stop()
 	for {
 		select {
 		case <-m.life.Done():
 			return
 		case <-tick.C:
+			m.dunOnce()
 		}
-		// Close does not wait for a plugin that hangs.
-		m.kept.Range(func(id, d any) bool {
-			if err := m.settleDebt(m.life, d.(*debt)); err == nil {
-				m.kept.Delete(id)
-			}
-			return m.life.Err() == nil
-		})
 	}
+}
+
+// dunOnce ends early when the Manager closes: a plugin that hangs holds up nothing.
+func (m *Manager) dunOnce() {
+	m.kept.Range(func(id, d any) bool {
+		if err := m.settleDebt(m.life, d.(*debt)); err == nil {
+			m.kept.Delete(id)
+		}
+		return m.life.Err() == nil
+	})
 }
 
 // depart tells plugins aside, since they may take their time, that an endpoint is

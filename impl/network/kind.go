@@ -121,31 +121,30 @@ func (m *Manager) branch(s *Sandbox, e Endpoint, n *network, undo *undoStack) er
 	if err := n.macvlan.Attach(s.Key, e.HostInterface, []byte(e.MAC)); err != nil {
 		return fault.Internal("connect container %s to network %s: %w", s.ContainerID, n.def.Name, err)
 	}
-	undo.push(func() error { return m.quit(s.Key, e, e.HostInterface, true) })
+	undo.push(func() error { return quit(s.Key, e.HostInterface) })
 	if err := netns.Do(s.Key, func() error { return bridge.Furnish(e.HostInterface, e.port(false, false), nil) }); err != nil {
 		return fault.Internal("connect container %s to network %s: %w", s.ContainerID, n.def.Name, err)
 	}
-	undo.push(func() error { return m.quit(s.Key, e, e.Interface, true) })
+	undo.push(func() error { return quit(s.Key, e.Interface) })
 	return nil
 }
 
-// quit takes an endpoint of a macvlan network off its parent.
-func (m *Manager) quit(key string, e Endpoint, name string, remove bool) error {
+// quit deletes a macvlan interface in a namespace.
+func quit(key, name string) error {
 	if !netns.Pinned(key) {
 		return nil // gone with the namespace
 	}
-	return netns.Do(key, func() error { return macvlan.Quit(name, remove) })
+	return netns.Do(key, func() error { return macvlan.Quit(name) })
 }
 
 // takeOut takes an endpoint that is no port of a bridge out of a namespace: a
-// plugin's interface returns to the host, a macvlan's is deleted or, where the
-// namespace goes at once, taken down.
-func (m *Manager) takeOut(key string, e Endpoint, n *network, stays bool) error {
+// plugin's interface returns to the host, a macvlan's is deleted.
+func (m *Manager) takeOut(key string, e Endpoint, n *network) error {
 	switch {
 	case n.remote != nil:
 		return m.giveBack(key, e)
 	case n.macvlan != nil:
-		return m.quit(key, e, e.Interface, stays)
+		return quit(key, e.Interface)
 	}
 	return nil
 }

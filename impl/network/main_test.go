@@ -40,6 +40,10 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, restless(dir))
 		os.Exit(1)
 	}
+	if step := os.Getenv(stepEnv); step != "" {
+		fmt.Fprintln(os.Stderr, takeStep(step))
+		os.Exit(1)
+	}
 	if err := prepareHost(); err != nil {
 		fmt.Fprintln(os.Stderr, "prepare the test's network namespace:", err)
 		os.Exit(1)

@@ -21,14 +21,30 @@ import (
 // newPluginEnv is an env beside a network plugin, named wires, in a process of
 // its own.
 func newPluginEnv(t *testing.T) (*env, *plugin.Process) {
+	dir := pluginDir(t)
+	return newEnv(t, withPlugins(dir)), startPlugin(t, dir, "network", "wires")
+}
+
+func pluginDir(t *testing.T) string {
 	dir, err := os.MkdirTemp("", "wires") // short enough for a socket
 	must(t, err)
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	p, err := plugin.Start("network", filepath.Join(dir, "wires.sock"), dir)
+	return dir
+}
+
+// startPlugin starts a plugin with a desk of its own.
+func startPlugin(t *testing.T, dir, kind, name string) *plugin.Process {
+	desk := filepath.Join(dir, "desk-"+name)
+	must(t, os.MkdirAll(desk, 0o700))
+	p, err := plugin.Start(kind, filepath.Join(dir, name+".sock"), desk)
 	must(t, err)
 	t.Cleanup(p.Kill)
+	return p
+}
+
+func withPlugins(dir string) func(*Options) {
 	plugins := registry.New(registry.Options{Sockets: dir, Connect: 200 * time.Millisecond, Call: 2 * time.Second})
-	return newEnv(t, func(o *Options) { o.Plugins = plugins }), p
+	return func(o *Options) { o.Plugins = plugins }
 }
 
 // within waits until the plugin has been asked as often as that.

@@ -326,7 +326,7 @@ func (m *Manager) release(containerID string) error {
 	errs = append(errs, m.table.Remove(s.forwards()), m.stopNames(containerID))
 	for i, e := range s.Endpoints {
 		if n := networks[i]; n != nil {
-			errs = append(errs, m.takeOut(s.Key, e, n, false))
+			errs = append(errs, m.takeOut(s.Key, e, n))
 		}
 	}
 	if s.Mode == ModeBridge || s.Mode == ModeNone {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/docker/go-plugins-helpers/network"
@@ -39,17 +40,27 @@ func (d networks) GetCapabilities() (*network.CapabilitiesResponse, error) {
 }
 
 func (d networks) CreateNetwork(r *network.CreateNetworkRequest) error {
-	if _, err := d.note("CreateNetwork", r.Options["com.docker.network.generic"], r.IPv4Data[0].Pool); err != nil {
+	pools := []any{r.Options["com.docker.network.generic"]}
+	all := append(r.IPv4Data, r.IPv6Data...)
+	for _, p := range all {
+		pools = append(pools, p.Pool)
+	}
+	if _, err := d.note("CreateNetwork", pools...); err != nil {
 		return err
 	}
 	b := device("tpb", r.NetworkID)
 	if err := ip("link", "add", b, "type", "bridge"); err != nil {
 		return err
 	}
-	if err := ip("addr", "add", r.IPv4Data[0].Gateway, "dev", b); err != nil {
-		return err
+	var gateways []string
+	for _, p := range all {
+		if err := ip("addr", "add", p.Gateway, "dev", b, "nodad"); err != nil {
+			return err
+		}
+		address, _, _ := strings.Cut(p.Gateway, "/")
+		gateways = append(gateways, address)
 	}
-	if err := os.WriteFile(d.gateway(r.NetworkID), []byte(r.IPv4Data[0].Gateway), 0o600); err != nil {
+	if err := os.WriteFile(d.gateway(r.NetworkID), []byte(strings.Join(gateways, " ")), 0o600); err != nil {
 		return err
 	}
 	return ip("link", "set", b, "up")
@@ -63,9 +74,12 @@ func (d networks) DeleteNetwork(r *network.DeleteNetworkRequest) error {
 }
 
 func (d networks) CreateEndpoint(r *network.CreateEndpointRequest) (*network.CreateEndpointResponse, error) {
-	lie, err := d.note("CreateEndpoint", r.Interface.Address, r.Interface.MacAddress)
+	lie, err := d.note("CreateEndpoint", r.Interface.Address, r.Interface.AddressIPv6, r.Interface.MacAddress)
 	if lie {
 		return &network.CreateEndpointResponse{Interface: &network.EndpointInterface{Address: "9.9.9.9/8"}}, nil
+	}
+	if mac := d.told("CreateEndpoint"); strings.Contains(mac, ":") {
+		return &network.CreateEndpointResponse{Interface: &network.EndpointInterface{MacAddress: mac}}, nil
 	}
 	return &network.CreateEndpointResponse{}, err
 }
@@ -91,9 +105,13 @@ func (d networks) Join(r *network.JoinRequest) (*network.JoinResponse, error) {
 	if err != nil {
 		return nil, err
 	}
-	gateway := string(text[:len(text)-len("/24")])
-	answer := &network.JoinResponse{InterfaceName: network.InterfaceName{SrcName: inner, DstPrefix: "eth"}, Gateway: gateway,
-		StaticRoutes: []*network.StaticRoute{{Destination: "192.0.2.0/24", RouteType: 1}, {Destination: "198.51.100.0/24", NextHop: gateway}}}
+	gateways := strings.Fields(string(text))
+	answer := &network.JoinResponse{InterfaceName: network.InterfaceName{SrcName: inner, DstPrefix: "eth"}, Gateway: gateways[0],
+		StaticRoutes: []*network.StaticRoute{{Destination: "192.0.2.0/24", RouteType: 1}, {Destination: "198.51.100.0/24", NextHop: gateways[0]}}}
+	if last := gateways[len(gateways)-1]; strings.Contains(last, ":") {
+		answer.GatewayIPv6 = last
+		answer.StaticRoutes = append(answer.StaticRoutes, &network.StaticRoute{Destination: "2001:db8:77::/64", NextHop: last})
+	}
 	if lie {
 		answer.InterfaceName.SrcName = device("tpb", r.NetworkID) // the host's own bridge
 	}

@@ -26,6 +26,8 @@ func Main() {
 		err = ServeVolumes(socket, dir)
 	case "network":
 		err = ServeNetworks(socket, dir)
+	case "address":
+		err = ServeAddresses(socket, dir)
 	default:
 		err = fmt.Errorf("no plugin of kind %q", kind)
 	}
@@ -39,7 +41,8 @@ type Process struct {
 	cmd *exec.Cmd
 }
 
-// Start starts this program again as a plugin of a kind (volume or network),
+// Start starts this program again as a plugin of a kind (volume, network or
+// address),
 // serving at a socket with a desk in dir, and waits until it listens.
 // Neither path may have blanks.
 func Start(kind, socket, dir string) (*Process, error) {

@@ -43,7 +43,9 @@ func (d Desk) Count(prefix string) int {
 
 // Behave says what is wrong with a method from now on: "hang", "slow", "fail",
 // "lie", or "" for nothing; Join of a network also "late", which hangs when all is
-// done, and "steal", which gives eth0 for the interface to take.
+// done, and "steal", which gives eth0 for the interface to take, CreateEndpoint of a
+// network a hardware address to give, RequestAddress "repeat", which gives an
+// address that is in use.
 func (d Desk) Behave(method, how string) error {
 	return os.WriteFile(filepath.Join(d.Dir, "behave-"+method), []byte(how), 0o600)
 }

@@ -187,10 +187,11 @@ func (n Network) add(name string, mac net.HardwareAddr, ns *os.File) error {
 	return netlink.LinkAdd(&netlink.Macvlan{LinkAttrs: attrs, Mode: modes[n.mode()]})
 }
 
-// Quit takes an interface of the calling thread's namespace down, so that its
-// hardware address is free at its parent before the kernel has removed it; with
-// remove it is deleted. One that does not exist is no error.
-func Quit(name string, remove bool) error {
+// Quit deletes an interface of the calling thread's namespace, rather than have
+// the kernel do it some time after the namespace's end: until then its hardware
+// address is taken at the parent, and the parent's mode is settled. One that does
+// not exist is no error.
+func Quit(name string) error {
 	inside, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
 		return fmt.Errorf("open route socket in namespace: %w", err)
@@ -200,13 +201,11 @@ func Quit(name string, remove bool) error {
 	if errors.As(err, new(netlink.LinkNotFoundError)) {
 		return nil
 	}
-	if err == nil && remove {
+	if err == nil {
 		err = inside.LinkDel(link)
-	} else if err == nil {
-		err = inside.LinkSetDown(link)
 	}
 	if err != nil {
-		return fmt.Errorf("take %s down: %w", name, err)
+		return fmt.Errorf("delete %s: %w", name, err)
 	}
 	return nil
 }
