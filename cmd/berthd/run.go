@@ -207,7 +207,7 @@ func openRuntime(c *config.Config) (*runtime.Runtime, error) {
 func networkOptions(c *config.Config, log *slog.Logger) (network.Options, error) {
 	o := network.Options{
 		Root: filepath.Join(c.DataRoot, "network"), ExecRoot: c.ExecRoot, Bridge: c.Bridge, MTU: c.MTU,
-		DisableICC: !c.ICC, DisableMasquerade: !c.Masquerade, Logger: log,
+		NoDefault: c.Bridge == config.NoBridge, DisableICC: !c.ICC, DisableMasquerade: !c.Masquerade, Logger: log,
 	}
 	prefix := func(flag, value string, to *netip.Prefix) (err error) {
 		if value != "" {

@@ -24,6 +24,9 @@ const DefaultFile = "/etc/berth/daemon.json"
 // own, so that a Docker Engine on the same host is left alone.
 const DefaultHost = "unix:///run/berth.sock"
 
+// NoBridge as the name of the bridge asks for no default network.
+const NoBridge = "none"
+
 // Config are the daemon's settings. The json names are the keys of the file.
 type Config struct {
 	Hosts        []string `json:"hosts"`

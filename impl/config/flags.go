@@ -54,7 +54,7 @@ registry-mirrors, plugin-specs).
 	f.StringVar(&c.TLSCACert, "tlscacert", "/etc/berth/ca.pem", "certificates that may sign clients")
 	f.StringVar(&c.TLSCert, "tlscert", "/etc/berth/cert.pem", "the server's certificate")
 	f.StringVar(&c.TLSKey, "tlskey", "/etc/berth/key.pem", "the server's key")
-	f.StringVarP(&c.Bridge, "bridge", "b", "berth0", "device of the default network")
+	f.StringVarP(&c.Bridge, "bridge", "b", "berth0", "device of the default network; none for no default network")
 	f.StringVar(&c.BridgeIP, "bip", "", "address of the bridge as ADDRESS/LENGTH (default: a free private subnet)")
 	f.BoolVar(&c.IPv6, "ipv6", false, "give the default network IPv6; needs --fixed-cidr-v6")
 	f.StringVar(&c.FixedCIDR6, "fixed-cidr-v6", "", "IPv6 subnet of the default network")

@@ -248,12 +248,9 @@ func (e *Engine) networkEvents(r *container.Record, action string) {
 }
 
 func (e *Engine) endpointEvent(r *container.Record, action, id, name string) {
-	kind := "bridge"
-	switch name {
-	case network.NameHost:
-		kind = "host"
-	case network.NameNone:
-		kind = "null"
+	kind := "bridge" // of a network that is gone meanwhile
+	if n, err := e.Networks.Network(id); err == nil {
+		kind = n.Driver
 	}
 	e.Events.Publish(events.Event{
 		Type: events.Network, Action: action, ID: id,

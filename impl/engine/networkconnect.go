@@ -128,6 +128,9 @@ func (e *Engine) planPlaces(r *container.Record, c *models.NetworkingConfig) err
 // findPlaces gives the places of a container whose network did not exist at its
 // creation their networks' ids.
 func (e *Engine) findPlaces(c *container.Container) error {
+	if mode, name := networkMode(c.Record()); mode == network.ModeBridge && name == network.NameBridge && !e.Networks.HasDefault() {
+		return e.disableNetwork(c)
+	}
 	found := map[string]container.Place{}
 	for _, p := range c.Record().Places {
 		if p.NetworkID != p.Network {
@@ -151,6 +154,21 @@ func (e *Engine) findPlaces(c *container.Container) error {
 	})
 	// At once: a daemon that is killed during the start takes a container off the
 	// networks that its record does not have (leaveUnrecorded).
+	if err := e.save(c); err != nil {
+		return fault.Internal("%w", err)
+	}
+	return nil
+}
+
+// disableNetwork leaves a container of the default network with its loopback
+// device alone, as Docker Engine does when it has no default network.
+func (e *Engine) disableNetwork(c *container.Container) error {
+	c.Update(func(r *container.Record) {
+		config := *r.Config
+		config.NetworkDisabled = true
+		r.Config = &config
+		r.Places = nil
+	})
 	if err := e.save(c); err != nil {
 		return fault.Internal("%w", err)
 	}

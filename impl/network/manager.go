@@ -19,6 +19,8 @@ package network
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -44,6 +46,9 @@ type Options struct {
 	// A device that exists with an address is used as it is. The nftables table
 	// bears the same name, so that two engines on a host do not meet.
 	Bridge string
+	// NoDefault asks for no default network at all (dockerd's --bridge none); Bridge
+	// and what is for the default network does not count then.
+	NoDefault bool
 	// BridgeIP is the bridge's own address with the subnet's length (dockerd's
 	// --bip). Zero chooses a free subnet and remembers it.
 	BridgeIP netip.Prefix
@@ -114,6 +119,11 @@ func Open(opts Options) (*Manager, error) {
 	if opts.Bridge == "" {
 		opts.Bridge = "berth0"
 	}
+	if opts.NoDefault {
+		// The table has to have a name of this engine's own.
+		sum := sha256.Sum256([]byte(opts.Root))
+		opts.Bridge = devicePrefix + hex.EncodeToString(sum[:4])
+	}
 	if !validDevice(opts.Bridge) {
 		return nil, fault.Invalid("invalid bridge name %q: not a device name of at most %d bytes", opts.Bridge, maxDeviceName)
 	}
@@ -171,6 +181,9 @@ func (m *Manager) Close() error {
 	}
 	return nil
 }
+
+// HasDefault tells whether there is a default network.
+func (m *Manager) HasDefault() bool { return !m.opts.NoDefault }
 
 // Reconcile keeps the sandboxes of the containers for which alive is true and
 // releases all others.

@@ -111,11 +111,14 @@ func (m *Manager) openNetworks() error {
 	}
 	names := make(map[string]bool)
 	for _, d := range file.Networks {
+		if d.Name == NameBridge && m.opts.NoDefault {
+			continue
+		}
 		m.networks[d.ID] = &network{def: d}
 		names[d.Name] = true
 	}
 	for name, driver := range map[string]string{NameBridge: "bridge", NameHost: "host", NameNone: "null"} {
-		if !names[name] {
+		if !names[name] && !(name == NameBridge && m.opts.NoDefault) {
 			d := definition{ID: newID(), Name: name, Driver: driver, Created: time.Now().UTC()}
 			m.networks[d.ID] = &network{def: d}
 		}
@@ -293,9 +296,19 @@ func (m *Manager) Networks() []Network {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	list := make([]Network, 0, len(m.networks))
+	at := make(map[string]int)
 	for _, n := range m.networks {
 		if !n.pending {
-			list = append(list, m.snapshot(n))
+			at[n.def.ID] = len(list)
+			list = append(list, m.outline(n))
+		}
+	}
+	// Once for all: there may be a thousand networks, and containers.
+	for id, s := range m.sandboxes {
+		for _, e := range s.Endpoints {
+			if i, ok := at[e.NetworkID]; ok {
+				list[i].Endpoints[id] = e
+			}
 		}
 	}
 	sort.Slice(list, func(i, j int) bool { return list[i].Name < list[j].Name })
@@ -340,6 +353,17 @@ func (m *Manager) find(nameOrID string) (*network, error) {
 
 // snapshot needs m.mu.
 func (m *Manager) snapshot(n *network) Network {
+	out := m.outline(n)
+	for id, s := range m.sandboxes {
+		if i := s.on(n.def.ID); i >= 0 {
+			out.Endpoints[id] = s.Endpoints[i]
+		}
+	}
+	return out
+}
+
+// outline is a snapshot without the endpoints. It needs m.mu.
+func (m *Manager) outline(n *network) Network {
 	out := Network{
 		ID: n.def.ID, Name: n.def.Name, Driver: n.def.Driver, Scope: "local",
 		Internal:   n.def.Internal,
@@ -369,13 +393,6 @@ func (m *Manager) snapshot(n *network) Network {
 			optionHostIP:        n.hostIP.String(),
 			optionDevice:        n.device,
 			optionMTU:           strconv.Itoa(n.mtu),
-		}
-	}
-	for id, s := range m.sandboxes {
-		for _, e := range s.Endpoints {
-			if e.NetworkID == n.def.ID {
-				out.Endpoints[id] = e
-			}
 		}
 	}
 	return out

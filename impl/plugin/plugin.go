@@ -1,5 +1,5 @@
 // Package plugin finds and calls the programs that extend the engine: HTTP
-// servers on the same host that keep volumes or networks, by the plugin
+// servers on the same host that keep volumes, networks or addresses, by the plugin
 // protocol of Docker Engine 1.8 to 1.12.
 //
 // A plugin is found by a file: a unix socket NAME.sock below the directory of
