@@ -145,6 +145,10 @@ func TestFields(t *testing.T) {
 		if r.name != "" {
 			name += "/" + r.name
 		}
+		if why, ok := unlikeMapped[name]; ok && strings.Contains(*further, "--userns-remap") {
+			t.Logf("%s: left out with user namespaces: %s", name, why)
+			continue
+		}
 		for _, v := range r.at(fields) {
 			t.Run(name+"/"+v, func(t *testing.T) {
 				t.Parallel()

@@ -20,7 +20,10 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -40,15 +43,16 @@ const (
 // atATime is how many tests talk to the engine at the same time.
 const atATime = "6"
 
-var binaries = flag.String("bin", "../bin", "`directory` of berthd and berth-shim")
+var (
+	binaries = flag.String("bin", "../bin", "`directory` of berthd and berth-shim")
+	further  = flag.String("berthd-flags", "", "further `flags` of the engine, such as --userns-remap=default")
+)
 
 // The suite's engine. TestMain sets these before the tests and nothing changes
 // them afterwards.
 var (
-	// engine is the running daemon.
-	engine *daemon.Daemon
-	// client reaches it.
-	client *http.Client
+	// own is the running daemon.
+	own side
 	// scratch is a directory for the tests, removed at the end.
 	scratch string
 )
@@ -58,12 +62,47 @@ func TestMain(m *testing.M) {
 	if flag.Lookup("test.parallel").Value.String() == flag.Lookup("test.parallel").DefValue {
 		_ = flag.Set("test.parallel", atATime)
 	}
+	if os.Getenv(insideEnv) == "" {
+		os.Exit(inside())
+	}
 	code, err := run(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "field tests:", err)
 		code = 1
 	}
 	os.Exit(code)
+}
+
+// insideEnv marks the process that runs the tests.
+const insideEnv = "BERTH_FIELDS_INSIDE"
+
+// inside runs the tests in a mount namespace of their own, where the machine's
+// /etc can be written to and stays as it is: an engine may make a user there.
+func inside() int {
+	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
+	cmd.Env = append(os.Environ(), insideEnv+"=1")
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGTERM}
+	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
+		fmt.Fprintln(os.Stderr, "field tests need root and namespaces:", err)
+		return 1
+	}
+	return cmd.ProcessState.ExitCode()
+}
+
+// coverEtc puts a directory over the machine's /etc that takes what is written.
+func coverEtc(dir string) error {
+	if err := syscall.Mount("", "/", "", syscall.MS_SLAVE|syscall.MS_REC, ""); err != nil {
+		return fmt.Errorf("isolate the mounts: %w", err)
+	}
+	upper, work := filepath.Join(dir, "etc"), filepath.Join(dir, "etc-work")
+	if err := errors.Join(os.Mkdir(upper, 0o755), os.Mkdir(work, 0o755)); err != nil {
+		return err
+	}
+	if err := syscall.Mount("overlay", "/etc", "overlay", 0, "lowerdir=/etc,upperdir="+upper+",workdir="+work); err != nil {
+		return fmt.Errorf("cover /etc: %w", err)
+	}
+	return nil
 }
 
 func run(m *testing.M) (code int, err error) {
@@ -85,23 +124,32 @@ func run(m *testing.M) (code int, err error) {
 			code, err = 1, errors.Join(err, e)
 		}
 	}()
-	if engine, err = startBerth(remains.Dir); err != nil {
+	// Containers' users pass through here to what they may see.
+	if err := os.Chmod(scratch, 0o711); err != nil {
 		return 1, err
 	}
-	client = daemon.Client(engine.Socket())
+	if err := coverEtc(scratch); err != nil {
+		return 1, err
+	}
+	engine, err := startBerth(remains.Dir, bridge, address, strings.Fields(*further)...)
+	if err != nil {
+		return 1, err
+	}
+	// The tests' own directories are looked at for leaks, too.
+	own = newSide(engine, scratch, bridge)
 	defer func() {
-		client.CloseIdleConnections()
-		if e := errors.Join(engine.Stop(30*time.Second), daemon.Healthy(engine.Log())); e != nil {
+		if e := own.stop(); e != nil {
 			code, err = 1, errors.Join(err, e)
 		}
 	}()
-	if err := makeImages(); err != nil {
+	if err := own.makeImages(); err != nil {
 		return 1, err
 	}
 	return m.Run(), nil
 }
 
-func startBerth(dir string) (*daemon.Daemon, error) {
+// startBerth starts a berthd in dir whose things have a name of their own.
+func startBerth(dir, name, address string, further ...string) (*daemon.Daemon, error) {
 	program, err := filepath.Abs(filepath.Join(*binaries, "berthd"))
 	if err != nil {
 		return nil, err
@@ -109,7 +157,7 @@ func startBerth(dir string) (*daemon.Daemon, error) {
 	if _, err := os.Stat(program); err != nil {
 		return nil, fmt.Errorf("berthd is not built (make build): %w", err)
 	}
-	command, err := daemon.Berth(program, dir, "--bridge", bridge, "--bip", address, "--cgroup-parent", cgroup, "--debug")
+	command, err := daemon.Berth(program, dir, slices.Concat([]string{"--bridge", name, "--bip", address, "--cgroup-parent", "/" + name, "--debug"}, further)...)
 	if err != nil {
 		return nil, err
 	}
@@ -152,15 +200,15 @@ var richConfig = object{
 	"Volumes": object{"/imagevolume": object{}}, "User": "worker", "StopSignal": "SIGUSR2",
 }
 
-func makeImages() error {
+func (s side) makeImages() error {
 	var image bytes.Buffer
 	if err := busybox.Archive(&image, plainImage+":latest"); err != nil {
 		return err
 	}
-	if a, err := request(http.MethodPost, "/v1.23/images/load?quiet=1", &image, "application/x-tar"); err != nil || a.status != http.StatusOK {
+	if a, err := s.request(http.MethodPost, "/v1.23/images/load?quiet=1", &image, "application/x-tar"); err != nil || a.status != http.StatusOK {
 		return fmt.Errorf("load the busybox image: %v %v", a, err)
 	}
-	made, err := requestJSON(http.MethodPost, "/v1.23/containers/create?name=rich", object{"Image": plainImage, "Cmd": list{"sh", "-c", richSetup}})
+	made, err := s.requestJSON(http.MethodPost, "/v1.23/containers/create?name=rich", object{"Image": plainImage, "Cmd": list{"sh", "-c", richSetup}})
 	if err != nil || made.status != http.StatusCreated {
 		return fmt.Errorf("make the rich image: %v %v", made, err)
 	}
@@ -173,7 +221,7 @@ func makeImages() error {
 		{"POST", "/v1.23/commit?container=rich&repo=rich&tag=1", richConfig},
 		{"DELETE", "/v1.23/containers/rich?v=1", nil},
 	} {
-		if a, err := requestJSON(step.method, step.path, step.body); err != nil || a.status >= 300 {
+		if a, err := s.requestJSON(step.method, step.path, step.body); err != nil || a.status >= 300 {
 			return fmt.Errorf("make the rich image: %s %s: %v %v", step.method, step.path, a, err)
 		}
 	}

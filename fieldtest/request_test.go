@@ -3,10 +3,14 @@ package fieldtest
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
+	"time"
+
+	"github.com/seed-50ced230/berth/testbed/daemon"
 )
 
 // The forms of JSON that bodies are written in.
@@ -26,7 +30,25 @@ func (a answer) String() string { return fmt.Sprintf("%d %s", a.status, bytes.Tr
 // text is an error's message.
 func (a answer) text() string { return strings.TrimSpace(string(a.body)) }
 
-func request(method, path string, body io.Reader, contentType string) (answer, error) {
+// side is an engine to talk to.
+type side struct {
+	*daemon.Daemon
+	client *http.Client
+	// dir has its roots; name is its bridge's and its cgroup's.
+	dir, name string
+}
+
+func newSide(d *daemon.Daemon, dir, name string) side {
+	return side{Daemon: d, client: daemon.Client(d.Socket()), dir: dir, name: name}
+}
+
+// stop ends the engine, which must have been well.
+func (s side) stop() error {
+	s.client.CloseIdleConnections()
+	return errors.Join(s.Stop(30*time.Second), daemon.Healthy(s.Log()))
+}
+
+func (s side) request(method, path string, body io.Reader, contentType string) (answer, error) {
 	req, err := http.NewRequest(method, "http://engine"+path, body)
 	if err != nil {
 		return answer{}, err
@@ -34,7 +56,7 @@ func request(method, path string, body io.Reader, contentType string) (answer, e
 	if contentType != "" {
 		req.Header.Set("Content-Type", contentType)
 	}
-	resp, err := client.Do(req)
+	resp, err := s.client.Do(req)
 	if err != nil {
 		return answer{}, err
 	}
@@ -44,13 +66,13 @@ func request(method, path string, body io.Reader, contentType string) (answer, e
 }
 
 // requestJSON sends body as JSON, nothing if it is nil.
-func requestJSON(method, path string, body any) (answer, error) {
+func (s side) requestJSON(method, path string, body any) (answer, error) {
 	if body == nil {
-		return request(method, path, nil, "")
+		return s.request(method, path, nil, "")
 	}
 	data, err := json.Marshal(body)
 	if err != nil {
 		return answer{}, err
 	}
-	return request(method, path, bytes.NewReader(data), "application/json")
+	return s.request(method, path, bytes.NewReader(data), "application/json")
 }

@@ -185,6 +185,9 @@ func (c *trial) dir(files ...string) string {
 	if err != nil {
 		c.Fatal(err)
 	}
+	if err := os.Chmod(dir, 0o755); err != nil {
+		c.Fatal(err)
+	}
 	for i := 0; i+1 < len(files); i += 2 {
 		if err := os.WriteFile(filepath.Join(dir, files[i]), []byte(files[i+1]), 0o644); err != nil {
 			c.Fatal(err)
@@ -213,7 +216,7 @@ func (c *trial) volume() string {
 	c.Helper()
 	name := "v" + c.name
 	c.Cleanup(func() {
-		if a, err := requestJSON("DELETE", "/v1.23/volumes/"+name, nil); err != nil || a.status >= 400 && a.status != 404 {
+		if a, err := c.requestJSON("DELETE", "/v1.23/volumes/"+name, nil); err != nil || a.status >= 400 && a.status != 404 {
 			c.Errorf("remove volume %s: %v %v", name, a, err)
 		}
 	})

@@ -109,12 +109,12 @@ func (c *trial) network(subnets ...string) string {
 	for _, s := range subnets {
 		config = append(config, object{"Subnet": s})
 	}
-	a, err := requestJSON("POST", "/v1.23/networks/create", object{"Name": name, "EnableIPv6": len(subnets) > 1, "IPAM": object{"Config": config}})
+	a, err := c.requestJSON("POST", "/v1.23/networks/create", object{"Name": name, "EnableIPv6": len(subnets) > 1, "IPAM": object{"Config": config}})
 	if err != nil || a.status != 201 {
 		c.Fatalf("make network %s: %v %v", name, a, err)
 	}
 	c.Cleanup(func() {
-		if a, err := requestJSON("DELETE", "/v1.23/networks/"+name, nil); err != nil || a.status >= 400 {
+		if a, err := c.requestJSON("DELETE", "/v1.23/networks/"+name, nil); err != nil || a.status >= 400 {
 			c.Errorf("remove network %s: %v %v", name, a, err)
 		}
 	})

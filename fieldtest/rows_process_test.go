@@ -182,7 +182,7 @@ func processRows() []row {
 // feed attaches to the container's input, writes text and leaves.
 func (c *trial) feed(text string) {
 	c.Helper()
-	conn, err := net.Dial("unix", engine.Socket())
+	conn, err := net.Dial("unix", c.Socket())
 	if err != nil {
 		c.Fatal(err)
 	}

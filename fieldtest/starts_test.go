@@ -75,11 +75,11 @@ func failures() []failure {
 
 // leavesNothing runs something and wants everything on the machine that is the
 // engine's to be as before.
-func leavesNothing(t *testing.T, run func()) {
+func leavesNothing(t *testing.T, s side, run func()) {
 	t.Helper()
-	place := census.Place{Dir: scratch, Bridge: bridge, Cgroup: cgroup, Pid: engine.Pid(), Depth: 4}
+	place := census.Place{Dir: s.dir, Bridge: s.name, Cgroup: "/" + s.name, Pid: s.Pid(), Depth: 4}
 	count := func() census.Census {
-		client.CloseIdleConnections()
+		s.client.CloseIdleConnections()
 		now, err := census.Take(place)
 		if err != nil {
 			t.Fatal(err)
@@ -87,7 +87,9 @@ func leavesNothing(t *testing.T, run func()) {
 		return now
 	}
 	// What the engine opens once and keeps, it has after this.
-	c := newTrial(t, "1.23").idle()
+	c := newTrial(t, "1.23")
+	c.side = s
+	c.idle()
 	for _, step := range []string{"pause", "unpause", "stop?t=0"} {
 		c.must("POST", "/containers/"+c.id+"/"+step, nil)
 	}
@@ -137,7 +139,7 @@ func TestStartsThatFail(t *testing.T) {
 			})
 		}
 	}
-	leavesNothing(t, func() {
+	leavesNothing(t, own, func() {
 		t.Run("all", func(t *testing.T) {
 			for _, start := range starts {
 				start(t)
@@ -181,7 +183,7 @@ func TestPortIsTaken(t *testing.T) {
 			d := c.another()
 			describe(d)
 			d.create()
-			leavesNothing(t, func() {
+			leavesNothing(t, own, func() {
 				a := d.call("POST", "/containers/"+d.id+"/start", nil)
 				d.equal("status", a.status, conflict)
 				d.matches("text", a.text(), `Bind for 0\.0\.0\.0:`+port+` failed: port is already allocated`)

@@ -21,6 +21,8 @@ import (
 // looked at. What it made is removed at the end of the test.
 type trial struct {
 	*testing.T
+	// side is the engine that the container is on.
+	side
 	// version is "1.18" … "1.23".
 	version string
 	// config, host and endpoints become the body of the creation: the
@@ -37,18 +39,22 @@ type trial struct {
 var trials atomic.Int64
 
 func newTrial(t *testing.T, version string) *trial {
-	return &trial{T: t, version: version, config: object{}, host: object{}, endpoints: object{}, name: fmt.Sprintf("t%d", trials.Add(1))}
+	return &trial{T: t, side: own, version: version, config: object{}, host: object{}, endpoints: object{}, name: fmt.Sprintf("t%d", trials.Add(1))}
 }
 
 // another describes a further container of the same test.
-func (c *trial) another() *trial { return newTrial(c.T, c.version) }
+func (c *trial) another() *trial {
+	d := newTrial(c.T, c.version)
+	d.side = c.side
+	return d
+}
 
 // since says whether the version is v or later.
 func (c *trial) since(v string) bool { return c.version >= v } // two digits all
 
 func (c *trial) call(method, path string, body any) answer {
 	c.Helper()
-	a, err := requestJSON(method, "/v"+c.version+path, body)
+	a, err := c.requestJSON(method, "/v"+c.version+path, body)
 	if err != nil {
 		c.Fatalf("%s %s: %v", method, path, err)
 	}
@@ -95,7 +101,7 @@ func (c *trial) tryCreate() answer {
 		c.id, c.warnings = made.ID, made.Warnings
 		id := made.ID
 		c.Cleanup(func() {
-			if a, err := requestJSON("DELETE", "/v1.23/containers/"+id+"?force=1&v=1", nil); err != nil || a.status >= 400 && a.status != 404 {
+			if a, err := c.requestJSON("DELETE", "/v1.23/containers/"+id+"?force=1&v=1", nil); err != nil || a.status >= 400 && a.status != 404 {
 				c.Errorf("remove container %s: %v %v", id, a, err)
 			}
 		})

@@ -23,6 +23,7 @@ import (
 	"github.com/seed-50ced230/berth/impl/network"
 	"github.com/seed-50ced230/berth/impl/plugin"
 	"github.com/seed-50ced230/berth/impl/runtime"
+	"github.com/seed-50ced230/berth/impl/userns"
 	"github.com/seed-50ced230/berth/impl/volume"
 	"github.com/seed-50ced230/berth/spec"
 )
@@ -247,10 +248,16 @@ func settings(c *config.Config) (engine.Settings, error) {
 	if err != nil {
 		return engine.Settings{}, err
 	}
+	var ids userns.Map
+	if c.UsernsRemap != "" {
+		if ids, err = userns.System().Remap(c.UsernsRemap); err != nil {
+			return engine.Settings{}, err
+		}
+	}
 	shim, err := shimPath(c)
 	return engine.Settings{
 		DataRoot: c.DataRoot, ExecRoot: c.ExecRoot, Shown: shown(c),
-		CgroupDriver: driver, CgroupParent: c.CgroupParent,
+		CgroupDriver: driver, CgroupParent: c.CgroupParent, IDs: ids,
 		DNS: c.DNS, DNSSearch: c.DNSSearch, DNSOptions: c.DNSOptions,
 		LogDriver: c.LogDriver, LogOptions: c.LogOptions, Ulimits: c.Ulimits,
 		BuildDenied: denied, BuildPids: c.BuildPids, InitPath: shim, Version: version, Commit: commit, BuildTime: buildTime,

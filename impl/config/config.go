@@ -64,6 +64,7 @@ type Config struct {
 	CgroupParent string   `json:"cgroup-parent"`
 	ExecOptions  []string `json:"exec-opts"`
 	Ulimits      Ulimits  `json:"default-ulimits"`
+	UsernsRemap  string   `json:"userns-remap"`
 	Shim         string   `json:"shim"`
 	// PluginSockets and PluginSpecs are as impl/plugin.Options has them.
 	PluginSockets string   `json:"plugin-sockets"`

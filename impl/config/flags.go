@@ -73,6 +73,7 @@ registry-mirrors, plugin-specs).
 	f.StringVar(&c.CgroupParent, "cgroup-parent", "", "parent cgroup of containers (default /berth)")
 	f.StringArrayVar(&c.ExecOptions, "exec-opt", nil, "native.cgroupdriver=cgroupfs|systemd")
 	f.Var(&c.Ulimits, "default-ulimit", "NAME=SOFT[:HARD] for every container (repeat)")
+	f.StringVar(&c.UsernsRemap, "userns-remap", "", "run containers in user namespaces with the subordinate ids of default, USER[:GROUP] or UID[:GID] (default: user dockremap, made if it is not there; empty: no user namespaces)")
 	f.StringArrayVar(&c.InsecureRegistries, "insecure-registry", nil, "HOST[:PORT] or NETWORK/LENGTH that may do without verified TLS (repeat; 127.0.0.0/8 always may)")
 	f.StringArrayVar(&c.RegistryMirrors, "registry-mirror", nil, "URL of a mirror of the public registry (repeat)")
 	f.StringVar(&c.PluginSockets, "plugin-sockets", "/run/docker/plugins", "directory of plugins' sockets NAME.sock (empty for none)")

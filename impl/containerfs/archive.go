@@ -98,7 +98,7 @@ func (v View) Pack(ctx context.Context, p string, begin func(Stat) error, w io.W
 		if err := begin(s); err != nil {
 			return err
 		}
-		o := &archive.TarOptions{Compression: compression.None, IncludeSourceDir: true}
+		o := &archive.TarOptions{Compression: compression.None, IncludeSourceDir: true, IDMap: v.IDs.IdentityMapping}
 		source := resolved
 		if !content && resolved != "/" {
 			source = path.Dir(resolved)
@@ -145,8 +145,13 @@ func (v View) Unpack(ctx context.Context, p string, r io.Reader, keepKinds bool,
 		return fault.Invalid("read the archive: %w", err)
 	}
 	defer plain.Close()
+	if !v.IDs.None() {
+		rooted := rootCapabilities(plain, v.IDs)
+		defer rooted.Close()
+		plain = rooted
+	}
 	// Opened here: the container's root may have no /proc.
-	o, closeFD, err := archive.WithProcSelfFD(&archive.TarOptions{NoOverwriteDirNonDir: keepKinds})
+	o, closeFD, err := archive.WithProcSelfFD(&archive.TarOptions{NoOverwriteDirNonDir: keepKinds, IDMap: v.IDs.IdentityMapping})
 	if err != nil {
 		return fault.Internal("extract archive: %w", err)
 	}

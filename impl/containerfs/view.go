@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed-50ced230/berth/impl/image/overlay"
+	"github.com/seed-50ced230/berth/impl/userns"
 )
 
 // View is a container's tree. Either Root or Stack is set.
@@ -24,6 +25,9 @@ type View struct {
 	// Root is a directory through which the tree of a running container is
 	// seen with all its mounts (/proc/<pid>/root).
 	Root string
+	// IDs is the map of a running container's user namespace. Archives have the
+	// container's ids.
+	IDs userns.Map
 	// Stack and Target are the overlay of a container that does not run and an
 	// empty directory to mount it on; nobody else sees the mount.
 	Stack  overlay.Stack
@@ -76,7 +80,7 @@ func (v View) runLocked(f func() error, done chan<- error) {
 		}()
 		<-entered
 	}
-	done <- guarded(f)
+	done <- guarded(func() error { return v.IDs.AsRoot(f) })
 }
 
 // guarded turns a panic into an error: this goroutine is not the request's, so

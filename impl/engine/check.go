@@ -263,5 +263,5 @@ func (e *Engine) resolveModes(h *models.HostConfig) error {
 	if h.UsernsMode != "" && h.UsernsMode != "host" {
 		return fault.Invalid("--userns: Invalid USER mode")
 	}
-	return nil
+	return e.checkUserns(h)
 }

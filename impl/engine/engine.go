@@ -36,6 +36,7 @@ import (
 	"github.com/seed-50ced230/berth/impl/plugin"
 	"github.com/seed-50ced230/berth/impl/runtime"
 	"github.com/seed-50ced230/berth/impl/runtime/defaults"
+	"github.com/seed-50ced230/berth/impl/userns"
 	"github.com/seed-50ced230/berth/impl/volume"
 )
 
@@ -55,6 +56,9 @@ type Settings struct {
 	LogOptions map[string]string
 	// Ulimits are the default resource limits by name.
 	Ulimits map[string]*units.Ulimit
+	// IDs is the map of the user namespaces that containers get; none: they have
+	// the host's.
+	IDs userns.Map
 	// InitPath is the program that is a container's first process until its
 	// command runs (GET /info).
 	InitPath string
@@ -141,6 +145,9 @@ func New(ctx context.Context, s Settings, p Parts) (*Engine, error) {
 	}
 	if err := e.checkCgroupParent(s.CgroupParent); err != nil {
 		return nil, fmt.Errorf("cgroup-parent: %w", err)
+	}
+	if err := e.prepareUserns(); err != nil {
+		return nil, fmt.Errorf("userns-remap: %w", err)
 	}
 	if err := os.MkdirAll(filepath.Join(s.DataRoot, "containers"), 0o700); err != nil {
 		return nil, fmt.Errorf("make the containers' directory: %w", err)

@@ -14,6 +14,8 @@ import (
 	"github.com/seed-50ced230/berth/impl/fault"
 	"github.com/seed-50ced230/berth/impl/image"
 	"github.com/seed-50ced230/berth/impl/image/overlay"
+	"github.com/seed-50ced230/berth/impl/runtime"
+	"github.com/seed-50ced230/berth/impl/userns"
 	"github.com/seed-50ced230/berth/impl/volume"
 )
 
@@ -34,11 +36,21 @@ func (e *Engine) readFiles(ctx context.Context, name string, use func(*container
 
 func (e *Engine) viewFiles(ctx context.Context, c *container.Container, use func(*container.Record, containerfs.View) error) error {
 	if task, err := e.runningTask(c); err == nil {
-		return use(c.Record(), containerfs.View{Root: task.Root()})
+		return useRunning(c.Record(), task, use)
 	}
 	return e.atRest(ctx, c, use, func(r *container.Record, w *image.Writable, unlock func()) error {
 		return e.viewAtRest(ctx, r, w, unlock, use)
 	})
+}
+
+// useRunning calls use with a view of a running container, which has the ids of
+// its user namespace.
+func useRunning(r *container.Record, task *runtime.Task, use func(*container.Record, containerfs.View) error) error {
+	ids, err := userns.Of(task.Pid())
+	if err != nil {
+		return fault.Conflict("look into container %s: %w", r.ID, err)
+	}
+	return use(r, containerfs.View{Root: task.Root(), IDs: ids})
 }
 
 // atRest calls rest with the lock of a container that does not run and keeps on
@@ -54,7 +66,7 @@ func (e *Engine) atRest(ctx context.Context, c *container.Container, running fun
 	defer unlock()
 	if task, err := e.runningTask(c); err == nil { // started while we waited
 		unlock()
-		return running(c.Record(), containerfs.View{Root: task.Root()})
+		return useRunning(c.Record(), task, running)
 	}
 	if err := e.settle(ctx, c.ID); err != nil {
 		return err
@@ -133,7 +145,7 @@ func (e *Engine) writeFiles(ctx context.Context, name string, u upload) error {
 		return err
 	}
 	if task, err := e.runningTask(c); err == nil {
-		return missingFile(name, u.extract(c.Record(), containerfs.View{Root: task.Root()}, u.body))
+		return missingFile(name, useRunning(c.Record(), task, func(r *container.Record, v containerfs.View) error { return u.extract(r, v, u.body) }))
 	}
 	archive, err := e.receive(ctx, c, u)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"net/netip"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -37,10 +38,11 @@ func networkMode(r *container.Record) (mode network.Mode, name string) {
 	return network.ModeBridge, r.HostConfig.NetworkMode
 }
 
-// makeSandbox makes the network of a run.
-func (e *Engine) makeSandbox(ctx context.Context, r *container.Record) (*network.Sandbox, error) {
+// makeSandbox makes the network of a run, in a namespace that the function makes
+// if there is one.
+func (e *Engine) makeSandbox(ctx context.Context, r *container.Record, namespace func() (*os.File, error)) (*network.Sandbox, error) {
 	mode, name := networkMode(r)
-	spec := network.SandboxSpec{ContainerID: r.ID, ContainerName: r.Name[1:], Mode: mode}
+	spec := network.SandboxSpec{ContainerID: r.ID, ContainerName: r.Name[1:], Mode: mode, Namespace: namespace}
 	switch mode {
 	case network.ModeContainer:
 		other, err := e.containers.Get(name)

@@ -17,10 +17,11 @@ import (
 	"github.com/seed-50ced230/berth/impl/network"
 	"github.com/seed-50ced230/berth/impl/runtime"
 	"github.com/seed-50ced230/berth/impl/runtime/defaults"
+	"github.com/seed-50ced230/berth/impl/volume"
 )
 
 // ociSpec is the container's configuration for the runtime.
-func (e *Engine) ociSpec(r *container.Record, w *image.Writable, s *network.Sandbox, files network.Files, j *joined) (*specs.Spec, error) {
+func (e *Engine) ociSpec(r *container.Record, w *image.Writable, s *network.Sandbox, files network.Files, u userSpace, j *joined) (*specs.Spec, error) {
 	h := r.HostConfig
 	host, err := defaults.HostCapabilities()
 	if err != nil {
@@ -44,10 +45,10 @@ func (e *Engine) ociSpec(r *container.Record, w *image.Writable, s *network.Sand
 	if err := e.process(spec, r, w, security); err != nil {
 		return nil, err
 	}
-	if err := e.namespaces(spec, r, s, j); err != nil {
+	if err := e.namespaces(spec, r, s, u, j); err != nil {
 		return nil, err
 	}
-	if err := e.mounts(spec, r, files, j); err != nil {
+	if err := e.mounts(spec, r, files, u, j); err != nil {
 		return nil, err
 	}
 	if err := devices(spec, h.Devices, h.Privileged); err != nil {
@@ -134,13 +135,16 @@ func replaceEnv(env, more []string) []string {
 }
 
 // namespaces makes the container join what it shares with the host or others.
-func (e *Engine) namespaces(spec *specs.Spec, r *container.Record, s *network.Sandbox, j *joined) error {
+func (e *Engine) namespaces(spec *specs.Spec, r *container.Record, s *network.Sandbox, u userSpace, j *joined) error {
 	set := func(kind specs.LinuxNamespaceType, path string) {
 		l := spec.Linux
 		l.Namespaces = slices.DeleteFunc(l.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == kind })
 		if path != "host" {
 			l.Namespaces = append(l.Namespaces, specs.LinuxNamespace{Type: kind, Path: path})
 		}
+	}
+	if u.file != nil {
+		set(specs.UserNamespace, descriptorPath(u.file))
 	}
 	if s.Key == "" {
 		set(specs.NetworkNamespace, "host")
@@ -165,15 +169,25 @@ func (e *Engine) namespaces(spec *specs.Spec, r *container.Record, s *network.Sa
 		if err != nil {
 			return err
 		}
-		set(kind, fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), f.Fd()))
+		set(kind, descriptorPath(f))
 	}
 	return nil
 }
 
+// descriptorPath names an open file for other processes.
+func descriptorPath(f *os.File) string { return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), f.Fd()) }
+
 // mounts adds the container's files of /etc, its volumes and binds, and its
 // temporary filesystems, parents before children.
-func (e *Engine) mounts(spec *specs.Spec, r *container.Record, files network.Files, j *joined) error {
+func (e *Engine) mounts(spec *specs.Spec, r *container.Record, files network.Files, u userSpace, j *joined) error {
 	var own []specs.Mount
+	// What berth keeps has the container's ids on the disk, and is mapped. What
+	// else the host has, and programs that keep volumes, has the host's.
+	mapped := func(m *specs.Mount) {
+		if !u.ids.None() {
+			m.Options = append(m.Options, "idmap")
+		}
+	}
 	bind := func(source, destination string, rw bool, propagation string) {
 		options := []string{"rbind", "rw"}
 		if !rw {
@@ -188,6 +202,9 @@ func (e *Engine) mounts(spec *specs.Spec, r *container.Record, files network.Fil
 	for _, m := range r.Mounts {
 		taken[m.Destination] = true
 		bind(m.Source, m.Destination, m.RW, m.Propagation)
+		if m.Name != "" && m.Driver == volume.DriverLocal {
+			mapped(&own[len(own)-1])
+		}
 		switch m.Propagation {
 		case "shared", "rshared":
 			spec.Linux.RootfsPropagation = "shared"
@@ -202,6 +219,7 @@ func (e *Engine) mounts(spec *specs.Spec, r *container.Record, files network.Fil
 	} {
 		if !taken[destination] && source != "" {
 			bind(source, destination, !r.HostConfig.ReadonlyRootfs, "")
+			mapped(&own[len(own)-1])
 		}
 	}
 	for destination, options := range r.HostConfig.Tmpfs {
@@ -218,6 +236,13 @@ func (e *Engine) mounts(spec *specs.Spec, r *container.Record, files network.Fil
 		}
 		spec.Mounts = slices.DeleteFunc(spec.Mounts, func(m specs.Mount) bool { return m.Destination == "/dev/shm" })
 		bind(source, "/dev/shm", true, "")
+	}
+	if r.HostConfig.IpcMode == "host" && !u.ids.None() {
+		// Only the user namespace of the queues may mount them anew.
+		spec.Mounts = slices.DeleteFunc(spec.Mounts, func(m specs.Mount) bool { return m.Destination == "/dev/mqueue" })
+		if _, err := os.Stat("/dev/mqueue"); err == nil {
+			bind("/dev/mqueue", "/dev/mqueue", true, "")
+		}
 	}
 	slices.SortStableFunc(own, func(a, b specs.Mount) int {
 		return strings.Count(a.Destination, "/") - strings.Count(b.Destination, "/")

@@ -110,7 +110,13 @@ func (e *Engine) launch(ctx context.Context, r *container.Record, l *live) (_ *n
 	if err != nil {
 		return nil, nil, fmt.Errorf("start container: %w", err)
 	}
-	sandbox, err := e.makeSandbox(ctx, r)
+	var j joined
+	defer j.close()
+	space, err := e.userSpaceOf(r, &j)
+	if err != nil {
+		return nil, nil, err
+	}
+	sandbox, err := e.makeSandbox(ctx, r, space.network(ctx, e))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -119,13 +125,14 @@ func (e *Engine) launch(ctx context.Context, r *container.Record, l *live) (_ *n
 			err = errors.Join(err, e.Networks.Release(context.WithoutCancel(ctx), r.ID))
 		}
 	}()
+	if space, err = space.settle(sandbox.Key, &j); err != nil {
+		return nil, nil, err
+	}
 	files, err := e.networkFiles(r, sandbox)
 	if err != nil {
 		return nil, nil, err
 	}
-	var j joined
-	defer j.close()
-	oci, err := e.ociSpec(r, writable, sandbox, files, &j)
+	oci, err := e.ociSpec(r, writable, sandbox, files, space, &j)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -138,7 +145,7 @@ func (e *Engine) launch(ctx context.Context, r *container.Record, l *live) (_ *n
 		ID:          r.ID,
 		OCI:         oci,
 		Borrow:      j.borrow,
-		Rootfs:      rootfs(writable),
+		Rootfs:      e.rootfs(writable, space),
 		Stdio:       runtime.Stdio{OpenStdin: r.Config.OpenStdin, StdinOnce: r.Config.StdinOnce},
 		Log:         log,
 		Attachments: waiting,
@@ -149,8 +156,12 @@ func (e *Engine) launch(ctx context.Context, r *container.Record, l *live) (_ *n
 	return sandbox, task, nil
 }
 
-func rootfs(w *image.Writable) runtime.Rootfs {
-	return runtime.Rootfs{Lower: w.Lower, Upper: w.Upper, Work: w.Work, Target: w.Target}
+func (e *Engine) rootfs(w *image.Writable, s userSpace) runtime.Rootfs {
+	root := runtime.Rootfs{Lower: w.Lower, Upper: w.Upper, Work: w.Work, Target: w.Target}
+	if !s.ids.None() {
+		root.IDs, root.Tree, root.Place, root.Target = s.ids, e.Images.Root(), w.Target, e.rootPlace()
+	}
+	return root
 }
 
 // startFailed records why a start failed and gives the client's error: a

@@ -313,6 +313,9 @@ func (s *Store) Close() error {
 	return s.db.Close()
 }
 
+// Root is the directory that everything of the store is in.
+func (s *Store) Root() string { return s.root }
+
 func (s *Store) layerPath(dir string, more ...string) string {
 	return filepath.Join(append([]string{s.root, layersDir, dir}, more...)...)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -48,7 +49,7 @@ func (m *Manager) NewSandbox(ctx context.Context, spec SandboxSpec) (*Sandbox, e
 	case ModeNone:
 		s.Endpoints = []Endpoint{m.placeIn(NameNone)}
 		s.Key = m.netnsPath(s.ID)
-		err = netns.Create(s.Key, bridge.Loopback)
+		err = createNamespace(s.Key, spec.Namespace, bridge.Loopback)
 		undo.push(func() error { return netns.Remove(s.Key) })
 	case ModeHost:
 		s.Endpoints = []Endpoint{m.placeIn(NameHost)}
@@ -109,7 +110,7 @@ func (m *Manager) buildBridged(ctx context.Context, s *Sandbox, spec SandboxSpec
 	}
 	defer host.Close()
 	undo.push(func() error { return netns.Remove(s.Key) })
-	err = netns.Create(s.Key, func() error {
+	err = createNamespace(s.Key, spec.Namespace, func() error {
 		if err := bridge.Loopback(); err != nil {
 			return err
 		}
@@ -142,6 +143,19 @@ func (m *Manager) buildBridged(ctx context.Context, s *Sandbox, spec SandboxSpec
 		return m.serveNames(s, undo)
 	}
 	return nil
+}
+
+// createNamespace makes a sandbox's network namespace; see SandboxSpec.Namespace.
+func createNamespace(path string, create func() (*os.File, error), setup func() error) error {
+	if create == nil {
+		return netns.Create(path, setup)
+	}
+	namespace, err := create()
+	if err != nil {
+		return err
+	}
+	defer namespace.Close()
+	return netns.Pin(path, namespace, setup)
 }
 
 // place takes an endpoint's addresses and writes down what plugins have of it.

@@ -2,6 +2,7 @@ package network
 
 import (
 	"net/netip"
+	"os"
 
 	"github.com/seed-50ced230/berth/impl/network/resolver"
 )
@@ -47,6 +48,9 @@ type SandboxSpec struct {
 	// DNS are the name servers that the container was given, by address; without
 	// any it has the host's. Only for the resolver of user-defined networks.
 	DNS []netip.Addr
+	// Namespace makes the network namespace, for ModeBridge and ModeNone; nil makes
+	// one that belongs to this process's user namespace. The file is closed here.
+	Namespace func() (*os.File, error)
 }
 
 // EndpointSpec asks for an interface on a network.

@@ -6,6 +6,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/seed-50ced230/berth/impl/runtime/forward"
+	"github.com/seed-50ced230/berth/impl/userns"
 )
 
 // Spec describes one container to start.
@@ -54,8 +55,15 @@ type Rootfs struct {
 	// Upper and Work are the writable layer and overlayfs's work directory, on
 	// one filesystem. Both empty: the overlay is read-only.
 	Upper, Work string
-	// Target is an existing empty directory where the overlay is mounted.
+	// Target is an existing empty directory where the overlay is mounted. In a user
+	// namespace, its root must be able to pass to it.
 	Target string
+	// IDs, if there are any, are the map of the user namespace that OCI names by a
+	// path: the layers belong to the container's ids on the disk. Then Tree is a
+	// directory that holds all layers, and Place an existing empty one in which
+	// they are seen with the host's ids while the overlay is mounted.
+	IDs         userns.Map
+	Tree, Place string
 }
 
 // Stdio says what becomes of a process's standard streams. Without a

@@ -102,6 +102,8 @@ func checkSpec(spec *Spec) error {
 		return fault.Invalid("container %s has no root", spec.ID)
 	case (r.Upper == "") != (r.Work == ""):
 		return fault.Invalid("container %s: upper and work directory come together", spec.ID)
+	case !r.IDs.None() && (r.Dir != "" || r.Tree == "" || r.Place == ""):
+		return fault.Invalid("container %s: a map of ids needs layers, their tree and a place for it", spec.ID)
 	}
 	return nil
 }

@@ -28,26 +28,52 @@ const selfNS = "/proc/thread-self/ns/net"
 // process that unshared while it existed) do not keep the namespace alive: to
 // unlink the mount point, as Remove does, detaches them all
 // (fs/namei.c, vfs_unlink → detach_mounts).
-func Create(path string, setup func() error) (err error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDONLY|unix.O_CLOEXEC, 0o600)
+func Create(path string, setup func() error) error {
+	return pinned(path, func() error {
+		return onThread(func() error {
+			if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+				return fmt.Errorf("unshare network namespace: %w", err)
+			}
+			if err := pin(selfNS, path); err != nil {
+				return err
+			}
+			return setup()
+		})
+	})
+}
+
+// Pin is Create for a namespace that somebody else has made: one that belongs to
+// another user namespace than this process's.
+func Pin(path string, namespace *os.File, setup func() error) error {
+	return pinned(path, func() error {
+		if err := pin(fmt.Sprintf("/proc/self/fd/%d", namespace.Fd()), path); err != nil {
+			return err
+		}
+		return Do(path, setup)
+	})
+}
+
+// pinned calls f with a file at path to pin a namespace at, and takes both away
+// when it fails.
+func pinned(path string, f func() error) (err error) {
+	place, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDONLY|unix.O_CLOEXEC, 0o600)
 	if err != nil {
 		return fmt.Errorf("make namespace mount point: %w", err)
 	}
-	f.Close()
+	place.Close()
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, Remove(path))
 		}
 	}()
-	return onThread(func() error {
-		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-			return fmt.Errorf("unshare network namespace: %w", err)
-		}
-		if err := unix.Mount(selfNS, path, "", unix.MS_BIND, ""); err != nil {
-			return fmt.Errorf("pin network namespace at %s: %w", path, err)
-		}
-		return setup()
-	})
+	return f()
+}
+
+func pin(namespace, path string) error {
+	if err := unix.Mount(namespace, path, "", unix.MS_BIND, ""); err != nil {
+		return fmt.Errorf("pin network namespace at %s: %w", path, err)
+	}
+	return nil
 }
 
 // Own opens the namespace of the calling thread, which is the process's unless

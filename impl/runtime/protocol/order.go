@@ -8,6 +8,8 @@ import (
 
 	"github.com/opencontainers/cgroups"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/seed-50ced230/berth/impl/userns"
 )
 
 // Version is the version of the handle. A daemon reads handles of this version
@@ -20,9 +22,10 @@ const (
 	ExitName   = "exit"
 	SocketName = "sock"
 	ExecsName  = "exec"
-	// CgroupName and the names with BorrowedName and a number are places of
+	// CgroupName, DevicesName and the names with BorrowedName and a number are places of
 	// mounts, which the shim sees alone.
 	CgroupName   = "cgroup"
+	DevicesName  = "devices"
 	BorrowedName = "borrowed"
 )
 
@@ -78,6 +81,8 @@ type Rootfs struct {
 	Lower       []string
 	Upper, Work string
 	Target      string
+	IDs         userns.Map
+	Tree, Place string
 }
 
 // Stdio is as in package runtime.

@@ -23,6 +23,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed-50ced230/berth/impl/runtime/monitor"
+	_ "github.com/seed-50ced230/berth/impl/runtime/namespace" // its C half
 	"github.com/seed-50ced230/berth/impl/runtime/protocol"
 )
 

@@ -4,11 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"github.com/seed-50ced230/berth/impl/runtime/protocol"
+	"github.com/seed-50ced230/berth/impl/userns"
 )
 
 // mountRoot mounts the container's root in a mount namespace of its own and
@@ -36,7 +40,11 @@ func mountRoot(order *protocol.Order) (path string, fd int, err error) {
 	}
 	path = order.Rootfs.Dir
 	if path == "" {
-		if err := mountOverlay(order.Rootfs); err != nil {
+		mount := func() error { return mountOverlay(order.Rootfs) }
+		if !order.Rootfs.IDs.None() {
+			mount = func() error { return mountMapped(order) }
+		}
+		if err := mount(); err != nil {
 			return "", -1, fmt.Errorf("mount the container's root: %w", err)
 		}
 		path = order.Rootfs.Target
@@ -46,6 +54,55 @@ func mountRoot(order *protocol.Order) (path string, fd int, err error) {
 		return "", -1, fmt.Errorf("open the container's root: %w", &os.PathError{Op: "open", Path: path, Err: err})
 	}
 	return path, fd, nil
+}
+
+// mountMapped mounts the overlay for a container in a user namespace, from layers
+// that belong to the container's ids on the disk. Overlayfs takes layers by
+// mounts that have a map, but can have none itself; the mounts need a place, which
+// they leave when the overlay has its own copies of them. It makes its work
+// directory, and later whatever it needs, with the ids of who mounts it.
+func mountMapped(order *protocol.Order) error {
+	r := order.Rootfs
+	at := slices.IndexFunc(order.OCI.Linux.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == specs.UserNamespace && n.Path != "" })
+	if at < 0 {
+		return errors.New("no user namespace for the map")
+	}
+	namespace, err := os.Open(order.OCI.Linux.Namespaces[at].Path)
+	if err != nil {
+		return err
+	}
+	defer namespace.Close()
+	if err := userns.Place(r.Tree, r.Place, namespace); err != nil {
+		return err
+	}
+	r.Lower = slices.Clone(r.Lower)
+	for i := range r.Lower {
+		if err := move(&r.Lower[i], r.Tree, r.Place); err != nil {
+			return err
+		}
+	}
+	if r.Upper != "" {
+		if err := errors.Join(move(&r.Upper, r.Tree, r.Place), move(&r.Work, r.Tree, r.Place)); err != nil {
+			return err
+		}
+	}
+	if err := r.IDs.AsRoot(func() error { return mountOverlay(r) }); err != nil {
+		return err
+	}
+	if err := unix.Unmount(r.Place, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW); err != nil {
+		return &os.PathError{Op: "unmount", Path: r.Place, Err: err}
+	}
+	return nil
+}
+
+// move makes a path below one directory the same below another.
+func move(path *string, from, to string) error {
+	rel, err := filepath.Rel(from, *path)
+	if err != nil || !filepath.IsLocal(rel) {
+		return fmt.Errorf("layer %s is not below %s", *path, from)
+	}
+	*path = filepath.Join(to, rel)
+	return nil
 }
 
 // mountOverlay uses the file-system context calls, whose "lowerdir+" (Linux

@@ -38,6 +38,9 @@ func startContainer(order *protocol.Order, files []int, stdio *stdio) (_ *starte
 	if err := stageSources(order, staged); err != nil {
 		return nil, err
 	}
+	if err := stageDevices(order); err != nil {
+		return nil, err
+	}
 	config, err := specconv.CreateLibcontainerConfig(&specconv.CreateOpts{
 		CgroupName:       order.ID,
 		UseSystemdCgroup: order.Systemd,
