@@ -134,21 +134,32 @@ func (e *Engine) pullForBuild(ctx context.Context, name, config string, out stre
 const indexKey = "https://index.docker.io/v1/"
 
 // registryAuth picks a registry's credentials out of the header
-// X-Registry-Config, in the form of X-Registry-Auth. Empty if there are none; a
-// malformed header has none.
+// X-Registry-Config, in the form of X-Registry-Auth. It is a map from registries to
+// credentials, or a ConfigFile object that has one (v1.18 reference, "Build image from
+// a Dockerfile"; clients of that time called it configs or auths). Empty if there are
+// none; a malformed header has none.
 func registryAuth(config, host string) string {
 	var all map[string]json.RawMessage
 	raw, err := base64.URLEncoding.DecodeString(config)
 	if err != nil || json.Unmarshal(raw, &all) != nil {
 		return ""
 	}
+	maps := []map[string]json.RawMessage{all}
+	for _, name := range []string{"configs", "auths"} {
+		var inner map[string]json.RawMessage
+		if json.Unmarshal(all[name], &inner) == nil {
+			maps = append(maps, inner)
+		}
+	}
 	keys := []string{host, "https://" + host, "http://" + host}
 	if host == "docker.io" {
 		keys = []string{indexKey, "index.docker.io", host}
 	}
-	for _, k := range keys {
-		if cred, ok := all[k]; ok {
-			return base64.URLEncoding.EncodeToString(cred)
+	for _, m := range maps {
+		for _, k := range keys {
+			if cred, ok := m[k]; ok {
+				return base64.URLEncoding.EncodeToString(cred)
+			}
 		}
 	}
 	return ""

@@ -135,11 +135,18 @@ func TestRegistryAuth(t *testing.T) {
 		{config, "host:5000", `{"username":"h"}`},
 		{config, "other", `{"username":"o"}`},
 		{config, "host", ""},
+		{encode(`{"configs":{"host:5000":{"username":"h"}}}`), "host:5000", `{"username":"h"}`},
+		{encode(`{"auths":{"https://host:5000":{"auth":"eDp5"}},"HttpHeaders":{"a":"b"}}`), "host:5000", `{"auth":"eDp5"}`},
+		{encode(`{"configs":"no map"}`), "host:5000", ""},
 		{"", "host", ""},
 		{"%%", "host", ""},
 		{encode("[]"), "host", ""},
 	} {
-		if got := registryAuth(c.config, c.host); got != "" && got != encode(c.want) || got == "" && c.want != "" {
+		want := c.want
+		if want != "" {
+			want = encode(want)
+		}
+		if got := registryAuth(c.config, c.host); got != want {
 			t.Errorf("%s in %s: %q", c.host, c.config, got)
 		}
 	}

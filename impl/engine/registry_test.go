@@ -9,14 +9,17 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	osexec "os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/containerd/errdefs"
+	"github.com/opencontainers/go-digest"
 
 	"github.com/seed-50ced230/berth/gen/hub"
 	"github.com/seed-50ced230/berth/gen/hub/models"
@@ -302,5 +305,126 @@ func TestPullThroughMirrors(t *testing.T) {
 	out = output{}
 	if err := e.ImageCreate(t.Context(), &hub.ImageCreateParams{FromImage: "a/b", Tag: "nosuch"}, &out); !errdefs.IsInternal(err) || out.started {
 		t.Errorf("what no mirror has: %v\n%s", err, out.lines())
+	}
+}
+
+// A build's base image may be in a registry that lets in only who has an account there.
+func TestBuildFromPrivateBase(t *testing.T) {
+	host := startRegistry(t, true)
+	e := newEngine(t)
+	importImage(t, e, host+"/base", "v1")
+	right := map[string]string{"username": accountName, "password": accountPassword}
+	var out output
+	if err := e.ImagePush(t.Context(), &hub.ImagePushParams{Name: host + "/base", Tag: "v1", XRegistryAuth: authHeader(t, right)}, &out); err != nil {
+		t.Fatal(err)
+	}
+	header := func(v any) string {
+		raw, err := json.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return base64.URLEncoding.EncodeToString(raw)
+	}
+	for _, c := range []struct {
+		name   string
+		config any
+		ok     bool
+	}{
+		{"a map", map[string]any{host: right}, true},
+		{"a ConfigFile", map[string]any{"configs": map[string]any{host: right}}, true},
+		{"basic", map[string]any{host: map[string]string{"auth": base64.StdEncoding.EncodeToString([]byte(accountName + ":" + accountPassword))}}, true},
+		{"another's", map[string]any{"other.example": right}, false},
+		{"a wrong password", map[string]any{host: map[string]string{"username": accountName, "password": "t7po"}}, false},
+	} {
+		if _, err := e.ImageDelete(t.Context(), &hub.ImageDeleteParams{Name: host + "/base:v1", Force: true}); err != nil && !errdefs.IsNotFound(err) {
+			t.Fatal(err)
+		}
+		var out output
+		err := e.ImageBuild(t.Context(), &hub.ImageBuildParams{Body: buildContext(t, "FROM "+host+"/base:v1\nLABEL a=b\n"), XRegistryConfig: header(c.config), T: []string{"made"}}, &out)
+		said := fmt.Sprint(out.String(), err)
+		for _, v := range out.values {
+			said += fmt.Sprintf("%+v", v)
+		}
+		if ok := strings.Contains(said, "Successfully built"); ok != c.ok {
+			t.Errorf("%s: built %v: %s", c.name, ok, said)
+		}
+		if strings.Contains(said, "t7po") || strings.Contains(said, accountPassword) {
+			t.Errorf("%s: the answer has a password: %s", c.name, said)
+		}
+		if c.ok {
+			if _, err := e.ImageDelete(t.Context(), &hub.ImageDeleteParams{Name: "made"}); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
+// A pull ends at the registry when the last client that waits for it has left, and not before.
+func TestPullOfClientsThatLeave(t *testing.T) {
+	asked, ended := make(chan struct{}, 2), make(chan struct{}, 2)
+	config := `{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":["sha256:` + strings.Repeat("1", 64) + `"]}}`
+	sum := digest.FromString(config).String()
+	blob := "sha256:" + strings.Repeat("2", 64)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.Contains(r.URL.Path, "/manifests/"):
+			w.Header().Set("Content-Type", registry.TypeDockerManifest)
+			if r.Method == http.MethodGet {
+				fmt.Fprintf(w, `{"schemaVersion":2,"config":{"digest":%q,"size":%d},"layers":[{"digest":%q,"size":4194304}]}`, sum, len(config), blob)
+			}
+		case strings.HasSuffix(r.URL.Path, sum):
+			fmt.Fprint(w, config)
+		case strings.HasSuffix(r.URL.Path, blob):
+			w.Header().Set("Content-Length", "4194304")
+			w.WriteHeader(http.StatusOK)
+			_, _ = w.Write(make([]byte, 2<<20))
+			_ = http.NewResponseController(w).Flush()
+			asked <- struct{}{}
+			<-r.Context().Done()
+			ended <- struct{}{}
+		}
+	}))
+	defer server.Close()
+	e := newEngine(t)
+	name := strings.TrimPrefix(server.URL, "http://") + "/slow"
+	begin := func() (leave func(), end chan error, reads chan struct{}) {
+		ctx, cancel := context.WithCancel(t.Context())
+		end, reads = make(chan error, 1), make(chan struct{})
+		var once sync.Once
+		out := &output{}
+		out.onValue = func() {
+			if m, ok := out.values[len(out.values)-1].(*models.JSONMessage); ok && m.Status == "Downloading" {
+				once.Do(func() { close(reads) })
+			}
+		}
+		go func() { end <- e.ImageCreate(ctx, &hub.ImageCreateParams{FromImage: name, Tag: "v1"}, out) }()
+		return cancel, end, reads
+	}
+	leaveFirst, first, reads := begin()
+	<-reads
+	leaveSecond, second, reads := begin()
+	<-reads
+	leaveFirst()
+	if err := <-first; !errors.Is(err, context.Canceled) {
+		t.Errorf("the first client: %v", err)
+	}
+	select {
+	case <-ended:
+		t.Fatal("the download ended with the first client")
+	case err := <-second:
+		t.Fatal("the second pull ended with the first one: ", err)
+	case <-time.After(200 * time.Millisecond):
+	}
+	leaveSecond()
+	if err := <-second; !errors.Is(err, context.Canceled) {
+		t.Errorf("the second client: %v", err)
+	}
+	select {
+	case <-ended:
+	case <-time.After(10 * time.Second):
+		t.Fatal("the download goes on for nobody")
+	}
+	if n := len(asked); n != 1 {
+		t.Errorf("the layer was downloaded %d times", n)
 	}
 }

@@ -142,10 +142,17 @@ func TestPushAndPull(t *testing.T) {
 	if other.Digest != pushed[0].Digest {
 		t.Errorf("digest %s became %s", pushed[0].Digest, other.Digest)
 	}
+	mounts := 0
 	for _, req := range r.Requests() {
-		if strings.HasPrefix(req, "PUT ") && strings.Contains(req, "/uploads/") && strings.Count(req, "PUT") > 1 {
-			t.Errorf("uploaded: %s", req)
+		switch {
+		case strings.HasPrefix(req, "POST ") && strings.HasSuffix(req, "/uploads/"):
+			mounts++
+		case strings.HasPrefix(req, "PUT ") && strings.Contains(req, "/uploads/") && !strings.HasSuffix(req, img.ID.String()):
+			t.Errorf("uploaded: %s", req) // the configuration is no layer, and goes up
 		}
+	}
+	if mounts < len(img.RootFS.DiffIDs) {
+		t.Errorf("%d layers were asked for in the other repository, of %d", mounts, len(img.RootFS.DiffIDs))
 	}
 	// To a registry that has nothing: from the cache, still the same digest.
 	r2 := newRegistry(t)
@@ -174,9 +181,15 @@ func bulky() testimage.Image {
 
 func TestPullCopesWithBadLines(t *testing.T) {
 	img := bulky()
-	for name, set := range map[string]func(*testregistry.Registry){
-		"cuts":           func(r *testregistry.Registry) { r.CutAfter, r.Cuts = 100_000, 3 },
-		"cuts, no range": func(r *testregistry.Registry) { r.CutAfter, r.Cuts, r.NoRange = 100_000, 2, true },
+	const size = 2 << 20 // bytes of both layers, which do not compress
+	for name, c := range map[string]struct {
+		set func(*testregistry.Registry)
+		// again is how much may be sent twice.
+		again int64
+	}{
+		// Each download goes on where it stopped, but for what was in flight.
+		"cuts":           {func(r *testregistry.Registry) { r.CutAfter, r.Cuts = 300_000, 3 }, 100_000},
+		"cuts, no range": {func(r *testregistry.Registry) { r.CutAfter, r.Cuts, r.NoRange = 100_000, 2, true }, 1 << 40},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRegistry(t)
@@ -185,9 +198,16 @@ func TestPullCopesWithBadLines(t *testing.T) {
 			tag(t, one, "x", r.Host+"/x")
 			repo := repository(t, r, "x", registry.Credential{})
 			mustPush(t, one, repo, "latest")
-			set(r)
+			c.set(r)
+			before := r.Sent()
 			if _, err := two.Pull(context.Background(), repo, "latest", nil); err != nil {
 				t.Fatal(err)
+			}
+			if r.Cuts > 0 {
+				t.Errorf("%d cuts did not happen", r.Cuts)
+			}
+			if sent := r.Sent() - before; sent < size || sent > size+c.again {
+				t.Errorf("%d bytes were sent for layers of %d", sent, size)
 			}
 			a, _ := one.Get("x")
 			if b, err := two.Get(r.Host + "/x"); err != nil || a.ID != b.ID {
@@ -383,5 +403,92 @@ func TestPullCancelled(t *testing.T) {
 	cancel()
 	if !errors.Is(err, context.Canceled) || two.Count() != 0 {
 		t.Errorf("cancelled pull: %v", err)
+	}
+}
+
+// What is told of a layer's bytes is true: they grow up to the layer's size, and no
+// layer is complete before.
+func TestPullTellsHonestBytes(t *testing.T) {
+	r := newRegistry(t)
+	one, two := newStore(t), newStore(t)
+	random := rand.New(rand.NewSource(2))
+	img := testimage.Image{Tags: []string{"x:latest"}}
+	for range 2 {
+		body := make([]byte, 5<<20)
+		random.Read(body)
+		img.Layers = append(img.Layers, []testimage.File{{Name: "bulk", Body: body}})
+	}
+	load(t, one, archiveOf(t, img))
+	tag(t, one, "x", r.Host+"/x")
+	repo := repository(t, r, "x", registry.Credential{})
+	mustPush(t, one, repo, "latest")
+	var m imageManifest
+	if err := json.Unmarshal(r.Manifest("x", "latest"), &m); err != nil {
+		t.Fatal(err)
+	}
+	size := map[string]int64{}
+	for _, d := range m.Layers {
+		size[short(d.Digest.Encoded())] = d.Size
+	}
+	said := map[string][]Progress{}
+	if _, err := two.Pull(context.Background(), repo, "latest", func(p Progress) { said[p.ID] = append(said[p.ID], p) }); err != nil {
+		t.Fatal(err)
+	}
+	for id, total := range size {
+		at, steps := map[string]int64{}, []string{}
+		for _, p := range said[id] {
+			if len(steps) == 0 || steps[len(steps)-1] != p.Status {
+				steps = append(steps, p.Status)
+			}
+			if p.Status != "Downloading" && p.Status != "Extracting" {
+				continue
+			}
+			if p.Total != total || p.Current < at[p.Status] || p.Current > total {
+				t.Errorf("%s of %d bytes: %+v after %d", id, total, p, at[p.Status])
+			}
+			at[p.Status] = p.Current
+		}
+		if at["Downloading"] != total || at["Extracting"] != total {
+			t.Errorf("%s of %d bytes ended at %v", id, total, at)
+		}
+		want := []string{"Pulling fs layer", "Downloading", "Verifying Checksum", "Download complete", "Extracting", "Pull complete"}
+		if !slices.Equal(steps, want) {
+			t.Errorf("%s: %q", id, steps)
+		}
+	}
+}
+
+// A layer that a pull found here stays until the pull has ended, whatever becomes of
+// the image that brought it.
+func TestPullKeepsWhatItFound(t *testing.T) {
+	ctx := context.Background()
+	r := newRegistry(t)
+	one, two := newStore(t), newStore(t)
+	img := bulky()
+	base := testimage.Image{Tags: []string{"base:latest"}, Layers: img.Layers[:1]}
+	load(t, one, archiveOf(t, img, base))
+	tag(t, one, "x", r.Host+"/x")
+	repo := repository(t, r, "x", registry.Credential{})
+	mustPush(t, one, repo, "latest")
+	load(t, two, archiveOf(t, base))
+	g := &gated{Repository: repo, gate: make(chan struct{}), halfway: make(chan struct{}, 1)}
+	end := make(chan error, 1)
+	go func() {
+		_, err := two.Pull(ctx, g, "latest", nil)
+		end <- err
+	}()
+	<-g.halfway
+	if _, err := two.Remove(ctx, "base", RemoveOptions{}, nil); err != nil {
+		t.Fatal(err)
+	}
+	close(g.gate)
+	if err := <-end; err != nil {
+		t.Fatal(err)
+	}
+	if g.asked != 1 {
+		t.Errorf("%d layers were downloaded", g.asked)
+	}
+	if a, b := save(t, one, r.Host+"/x"), save(t, two, r.Host+"/x"); !bytes.Equal(a, b) {
+		t.Error("the pulled image is another one")
 	}
 }

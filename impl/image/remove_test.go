@@ -1,11 +1,13 @@
 package image
 
 import (
+	"bytes"
 	"context"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/containerd/errdefs"
@@ -94,15 +96,78 @@ func TestRemoveParentInUse(t *testing.T) {
 	if want := "conflict: unable to delete " + base.ID.Encoded()[:12] + " (cannot be forced) - image has dependent child images"; !errdefs.IsConflict(err) || err.Error() != want {
 		t.Errorf("remove parent: %v", err)
 	}
-	// Untagged, the parent stays for its child, and goes with it.
+	// Untagged, the parent stays for its child, and goes with it, in this order, unless
+	// the client wants to keep it.
 	if _, err := s.Remove(context.Background(), "base", RemoveOptions{}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Get(base.ID.String()); err != nil {
 		t.Fatal(err)
 	}
+	if err := s.RemoveWritable("c1"); err != nil {
+		t.Fatal(err)
+	}
+	tops := chainIDs(child.RootFS.DiffIDs)
 	records, err := s.Remove(context.Background(), "child", RemoveOptions{}, nil)
-	if err != nil || s.Count() != 0 {
-		t.Errorf("remove child: %v %v, %d images left", records, err, s.Count())
+	want := []Removed{{Untagged: "child:latest", Image: child.ID}, {Deleted: child.ID.String(), Image: child.ID}, {Deleted: tops[3].String()},
+		{Deleted: base.ID.String(), Image: base.ID}, {Deleted: tops[2].String()}, {Deleted: tops[1].String()}, {Deleted: tops[0].String()}}
+	if err != nil || s.Count() != 0 || !slices.Equal(records, want) {
+		t.Errorf("remove child: %v, %d images left, records\n%v, want\n%v", err, s.Count(), records, want)
+	}
+
+	load(t, s, archiveOf(t, three("base:latest")))
+	writable(t, s, "c2", "base")
+	second, err := s.Commit(context.Background(), "c2", CommitOptions{Ref: "second", ContainerConfig: &Config{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.RemoveWritable("c2"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Remove(context.Background(), "base", RemoveOptions{}, nil); err != nil {
+		t.Fatal(err)
+	}
+	records, err = s.Remove(context.Background(), "second", RemoveOptions{NoPrune: true}, nil)
+	if err != nil || len(records) < 2 || records[1].Deleted != second.ID.String() {
+		t.Errorf("remove without pruning: %v %v", records, err)
+	}
+	if _, err := s.Get(base.ID.String()); err != nil {
+		t.Errorf("noprune took the parent: %v", err)
+	}
+}
+
+// blocked is a writer that stops after its first bytes until the gate opens.
+type blocked struct {
+	bytes.Buffer
+	begun, gate chan struct{}
+	once        sync.Once
+}
+
+func (b *blocked) Write(p []byte) (int, error) {
+	b.once.Do(func() { close(b.begun); <-b.gate })
+	return b.Buffer.Write(p)
+}
+
+// An image that is removed while it is saved is saved whole, and then its layers go.
+func TestSaveOfWhatIsRemoved(t *testing.T) {
+	s := newStore(t)
+	load(t, s, archiveOf(t, three("x:latest")))
+	want := save(t, s, "x")
+	out := &blocked{begun: make(chan struct{}), gate: make(chan struct{})}
+	end := make(chan error, 1)
+	go func() { end <- s.Save(context.Background(), out, []string{"x"}) }()
+	<-out.begun
+	if _, err := s.Remove(context.Background(), "x", RemoveOptions{}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if len(s.layers) != 3 {
+		t.Errorf("%d layers while they are saved", len(s.layers))
+	}
+	close(out.gate)
+	if err := <-end; err != nil || !bytes.Equal(out.Bytes(), want) {
+		t.Errorf("saved %d bytes of %d: %v", out.Len(), len(want), err)
+	}
+	if len(s.layers) != 0 || s.Count() != 0 {
+		t.Errorf("%d layers and %d images are left", len(s.layers), s.Count())
 	}
 }

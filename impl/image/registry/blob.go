@@ -4,10 +4,13 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/http"
+	"strings"
 	"time"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"oras.land/oras-go/v2/registry/remote/auth"
 
 	"github.com/seed-50ced230/berth/impl/fault"
 )
@@ -50,25 +53,59 @@ type blob struct {
 // open connects, at the place where the last connection ended.
 func (b *blob) open() error {
 	ctx, cancel := context.WithCancel(b.ctx)
-	body, err := b.r.repo.Blobs().Fetch(ctx, b.desc)
+	fetch := b.fetch
+	if b.n > 0 && !b.noRange {
+		fetch = b.resume
+	}
+	body, at, err := fetch(ctx)
 	if err != nil {
 		cancel()
 		return err
 	}
 	b.body, b.cancel = body, cancel
 	b.alarm = time.AfterFunc(b.r.stall, cancel)
-	if b.n == 0 {
+	if at == b.n {
 		return nil
 	}
-	if s, ok := body.(io.Seeker); ok && !b.noRange {
-		_, err = s.Seek(b.n, io.SeekStart)
-	} else {
-		_, err = io.CopyN(io.Discard, watched{b}, b.n)
-	}
-	if err != nil {
+	if _, err = io.CopyN(io.Discard, watched{b}, b.n); err != nil {
 		b.hangUp()
 	}
 	return err
+}
+
+// fetch asks for the whole blob.
+func (b *blob) fetch(ctx context.Context) (io.ReadCloser, int64, error) {
+	body, err := b.r.repo.Blobs().Fetch(ctx, b.desc)
+	return body, 0, err
+}
+
+// resume asks for what is missing and says where the body begins: a registry that knows
+// no ranges sends the blob from its start. (A Seek of what Fetch gave would have asked
+// for all of it first.)
+func (b *blob) resume(ctx context.Context) (body io.ReadCloser, at int64, err error) {
+	ref := b.r.repo.Reference
+	scheme := "https"
+	if b.r.repo.PlainHTTP {
+		scheme = "http"
+	}
+	url := fmt.Sprintf("%s://%s/v2/%s/blobs/%s", scheme, ref.Host(), ref.Repository, b.desc.Digest)
+	req, err := http.NewRequestWithContext(auth.AppendRepositoryScope(ctx, ref, auth.ActionPull), http.MethodGet, url, nil)
+	if err != nil {
+		return nil, 0, err
+	}
+	req.Header.Set("Range", fmt.Sprintf("bytes=%d-", b.n))
+	resp, err := b.r.repo.Client.Do(req)
+	if err != nil {
+		return nil, 0, err
+	}
+	switch {
+	case resp.StatusCode == http.StatusOK:
+		return resp.Body, 0, nil
+	case resp.StatusCode == http.StatusPartialContent && strings.HasPrefix(resp.Header.Get("Content-Range"), fmt.Sprintf("bytes %d-", b.n)):
+		return resp.Body, b.n, nil
+	}
+	discard(resp)
+	return nil, 0, fault.Unavailable("asked for the bytes from %d on, the registry answered %s", b.n, resp.Status)
 }
 
 // watched resets the alarm as long as something comes.

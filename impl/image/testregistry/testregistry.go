@@ -43,6 +43,7 @@ type Registry struct {
 	manifests map[string]doc    // "repo:ref"
 	uploads   map[string][]byte
 	requests  []string
+	sent      int64 // bytes of blobs
 	next      int
 }
 
@@ -103,7 +104,47 @@ func (r *Registry) DropBlobs(repo string) {
 	maps.DeleteFunc(r.blobs, func(k string, _ []byte) bool { return strings.HasPrefix(k, repo+"@") })
 }
 
-// Requests returns "METHOD path" of all requests so far and forgets them.
+// Sent is how many bytes of blobs it has given out so far.
+func (r *Registry) Sent() int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.sent
+}
+
+// counted counts the bytes of an answer.
+type counted struct {
+	http.ResponseWriter
+	r *Registry
+}
+
+// Unwrap lets an http.ResponseController through.
+func (c counted) Unwrap() http.ResponseWriter { return c.ResponseWriter }
+
+func (c counted) Write(p []byte) (int, error) {
+	n, err := c.ResponseWriter.Write(p)
+	c.r.mu.Lock()
+	defer c.r.mu.Unlock()
+	c.r.sent += int64(n)
+	return n, err
+}
+
+// cutting breaks the connection when so many bytes have been written.
+type cutting struct {
+	http.ResponseWriter
+	left int64
+}
+
+func (c *cutting) Write(p []byte) (int, error) {
+	n, err := c.ResponseWriter.Write(p[:min(int64(len(p)), c.left)])
+	if c.left -= int64(n); c.left > 0 || err != nil {
+		return n, err
+	}
+	_ = http.NewResponseController(c.ResponseWriter).Flush() // what was written arrives
+	panic(http.ErrAbortHandler)
+}
+
+// Requests returns "METHOD path" of all requests so far, with the digest that an upload
+// is said to have, and forgets them.
 func (r *Registry) Requests() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -120,7 +161,7 @@ func fail(w http.ResponseWriter, status int, code string) {
 
 func (r *Registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	r.mu.Lock()
-	r.requests = append(r.requests, req.Method+" "+req.URL.Path)
+	r.requests = append(r.requests, strings.TrimSpace(req.Method+" "+req.URL.Path+" "+req.URL.Query().Get("digest")))
 	r.mu.Unlock()
 	if r.User != "" {
 		if user, password, ok := req.BasicAuth(); !ok || user != r.User || password != r.Password {
@@ -207,11 +248,9 @@ func (r *Registry) blob(w http.ResponseWriter, req *http.Request, repo, d string
 	}
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.Header().Set("Accept-Ranges", "bytes")
+	w = counted{w, r}
 	if cut {
-		w.Header().Set("Content-Length", strconv.Itoa(len(b)))
-		w.Write(b[:r.CutAfter])
-		w.(http.Flusher).Flush()
-		panic(http.ErrAbortHandler)
+		w = &cutting{ResponseWriter: w, left: r.CutAfter}
 	}
 	if r.NoRange {
 		req.Header.Del("Range")
