@@ -186,8 +186,8 @@ func oldForm(t *testing.T, archive, old string) {
 // schema 1 only, one that the registry has made and signed itself.
 func exchangeSchema1(t *testing.T, berth, peer *docker, peerPid int) {
 	dir := t.TempDir()
-	address := registryAt(t, dir, freeAddress(t))
-	registryAt(t, dir, address, "nsenter", fmt.Sprintf("--net=/proc/%d/ns/net", peerPid))
+	address := registryAt(t, dir, freeAddress(t), "")
+	registryAt(t, dir, address, "", "nsenter", fmt.Sprintf("--net=/proc/%d/ns/net", peerPid))
 	name := address + "/old:form"
 	peer.run("build", "-q", "-t", name, exchangeContext(t))
 	peer.run("push", name)
