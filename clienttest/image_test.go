@@ -1,12 +1,12 @@
 package clienttest
 
 import (
-	"archive/tar"
 	"bytes"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/seed-50ced230/berth/testbed/busybox"
 )
 
 // tag makes an image name that no other test uses; it is removed at the end.
@@ -49,32 +49,11 @@ func TestSaveAndLoad(t *testing.T) {
 	})
 }
 
-// root is a tarball of a root with busybox's cat and a file.
+// root is a tarball of a root with busybox and a file.
 func root(t *testing.T, content string) string {
 	t.Helper()
-	program, err := os.ReadFile("/bin/busybox")
-	if err != nil {
-		t.Fatal(err)
-	}
 	var b bytes.Buffer
-	w := tar.NewWriter(&b)
-	for _, f := range []struct {
-		name string
-		mode int64
-		data []byte
-	}{{"bin/", 0o755, nil}, {"bin/cat", 0o755, program}, {"file", 0o644, []byte(content)}} {
-		kind := byte(tar.TypeReg)
-		if strings.HasSuffix(f.name, "/") {
-			kind = tar.TypeDir
-		}
-		if err := w.WriteHeader(&tar.Header{Typeflag: kind, Name: f.name, Mode: f.mode, Size: int64(len(f.data))}); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := w.Write(f.data); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := w.Close(); err != nil {
+	if err := busybox.Layer(&b, busybox.File{Path: "file", Content: content}); err != nil {
 		t.Fatal(err)
 	}
 	return file(t, "root.tar", b.String())

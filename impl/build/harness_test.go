@@ -26,6 +26,7 @@ import (
 
 	"github.com/seed-50ced230/berth/impl/image"
 	"github.com/seed-50ced230/berth/impl/image/overlay"
+	"github.com/seed-50ced230/berth/testbed/busybox"
 )
 
 // entry is one entry of a tar; the zero type is a file, or a directory if the
@@ -122,20 +123,15 @@ func newPlace(t testing.TB) *place {
 			t.Error(err)
 		}
 	})
-	busybox, err := os.ReadFile("/bin/busybox")
+	var base bytes.Buffer
+	err = busybox.Layer(&base,
+		busybox.File{Path: "etc/passwd", Content: "root:x:0:0::/:/bin/sh\nbob:x:1000:1001::/:/bin/sh\n"},
+		busybox.File{Path: "etc/group", Content: "root:x:0:\nbob:x:1001:\nstaff:x:50:\n"},
+		busybox.File{Path: "run/"}, busybox.File{Path: "var/run", Link: "/run"}, busybox.File{Path: "file", Content: "a file"})
 	if err != nil {
-		t.Fatal("these tests need a static busybox: ", err)
+		t.Fatal(err)
 	}
-	files := []entry{
-		{name: "bin/"}, {name: "bin/busybox", body: string(busybox), mode: 0o755}, {name: "etc/"},
-		{name: "etc/passwd", body: "root:x:0:0::/:/bin/sh\nbob:x:1000:1001::/:/bin/sh\n"},
-		{name: "etc/group", body: "root:x:0:\nbob:x:1001:\nstaff:x:50:\n"},
-		{name: "run/"}, {name: "var/"}, {name: "var/run", kind: tar.TypeSymlink, link: "/run"}, {name: "file", body: "a file"},
-	}
-	for _, name := range []string{"sh", "echo", "cat", "sleep", "true", "false", "env", "rm"} {
-		files = append(files, entry{name: "bin/" + name, kind: tar.TypeSymlink, link: "busybox"})
-	}
-	if _, err := store.Import(t.Context(), bytes.NewReader(archive(t, files...)), image.ImportOptions{Ref: "busybox"}); err != nil {
+	if _, err := store.Import(t.Context(), &base, image.ImportOptions{Ref: "busybox"}); err != nil {
 		t.Fatal(err)
 	}
 	return p

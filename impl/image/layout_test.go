@@ -16,6 +16,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/seed-50ced230/berth/impl/image/testimage"
+	"github.com/seed-50ced230/berth/testbed/busybox"
 )
 
 // layout builds OCI layouts entry by entry.
@@ -164,7 +165,7 @@ func TestLoadCompressed(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer enc.Close()
-	for name, b := range map[string][]byte{"gzip": z.Bytes(), "zstd": enc.EncodeAll(plain, nil), "xz": pipe(t, plain, "xz", "-0"), "bzip2": pipe(t, plain, busybox, "bzip2", "-c")} {
+	for name, b := range map[string][]byte{"gzip": z.Bytes(), "zstd": enc.EncodeAll(plain, nil), "xz": pipe(t, plain, "xz", "-0"), "bzip2": pipe(t, plain, busybox.Program, "bzip2", "-c")} {
 		t.Run(name, func(t *testing.T) {
 			s := newStore(t)
 			load(t, s, b)

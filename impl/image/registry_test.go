@@ -69,11 +69,8 @@ func TestPushAndPull(t *testing.T) {
 	ctx := context.Background()
 	r := newRegistry(t)
 	one := newStore(t)
-	bb, err := testimage.Busybox(busybox, "busybox:latest")
-	if err != nil {
-		t.Fatal(err)
-	}
-	load(t, one, archiveOf(t, three("three:latest"), bb))
+	load(t, one, archiveOf(t, three("three:latest")))
+	loadBusybox(t, one, "busybox:latest")
 	tag(t, one, "three", r.Host+"/a/three:v1")
 	tag(t, one, "busybox", r.Host+"/a/three:bb")
 	repo := repository(t, r, "a/three", registry.Credential{})

@@ -18,9 +18,8 @@ import (
 
 	"github.com/seed-50ced230/berth/impl/image/overlay"
 	"github.com/seed-50ced230/berth/impl/image/testimage"
+	"github.com/seed-50ced230/berth/testbed/busybox"
 )
-
-const busybox = "/bin/busybox"
 
 func open(t testing.TB, root string) *Store {
 	t.Helper()
@@ -65,6 +64,15 @@ func load(t testing.TB, s *Store, archive []byte) []Loaded {
 		t.Fatal(err)
 	}
 	return l
+}
+
+func loadBusybox(t testing.TB, s *Store, names ...string) {
+	t.Helper()
+	var archive bytes.Buffer
+	if err := busybox.Archive(&archive, names...); err != nil {
+		t.Fatal(err)
+	}
+	load(t, s, archive.Bytes())
 }
 
 func save(t testing.TB, s *Store, refs ...string) []byte {
@@ -171,11 +179,8 @@ func TestLoadAndMount(t *testing.T) {
 
 func TestSaveLoadSaveIsIdentical(t *testing.T) {
 	one, two := newStore(t), newStore(t)
-	bb, err := testimage.Busybox(busybox, "busybox:latest", "busybox:1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	load(t, one, archiveOf(t, three("three:latest", "other/name:v1"), bb))
+	load(t, one, archiveOf(t, three("three:latest", "other/name:v1")))
+	loadBusybox(t, one, "busybox:latest", "busybox:1")
 	first := save(t, one, "three", "other/name:v1", "busybox")
 	load(t, two, first)
 	second := save(t, two, "three", "other/name:v1", "busybox")

@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"path"
 	"runtime"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -81,8 +82,15 @@ func write(w io.Writer, list []entry) error {
 	return t.Close()
 }
 
-// Layer writes the image's only layer as an uncompressed tar.
-func Layer(w io.Writer) error {
+// File is something more to have in the image, owned by root, in the place of what the
+// image has itself at that path: a folder if the path ends with a slash (mode 0755), a
+// symbolic link if Link is set, a regular file (mode 0644) otherwise. Path has no
+// leading slash.
+type File struct{ Path, Content, Link string }
+
+// Layer writes the image's only layer as an uncompressed tar, with more files if there
+// are any.
+func Layer(w io.Writer, more ...File) error {
 	program, err := os.ReadFile(Program)
 	if err != nil {
 		return fmt.Errorf("read the static busybox (Debian package busybox-static): %w", err)
@@ -91,7 +99,19 @@ func Layer(w io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("ask busybox for its applets: %w", err)
 	}
-	return write(w, files(program, strings.Fields(string(out))))
+	list := files(program, strings.Fields(string(out)))
+	for _, f := range more {
+		list = slices.DeleteFunc(list, func(e entry) bool { return e.path == f.Path })
+		e := entry{path: f.Path, mode: 0o644, data: []byte(f.Content), link: f.Link}
+		switch {
+		case f.Link != "":
+			e.mode = 0o777
+		case strings.HasSuffix(f.Path, "/"):
+			e.mode = 0o755
+		}
+		list = append(list, e)
+	}
+	return write(w, list)
 }
 
 // Config is the image's configuration (image-spec v1.1, config.md), as far as

@@ -11,9 +11,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
-	"path"
-	"sort"
 	"strings"
 	"time"
 )
@@ -289,53 +286,4 @@ func WriteLegacy(w io.Writer, img Image) error {
 		return err
 	}
 	return tw.Close()
-}
-
-// Busybox is an image with the statically linked busybox program at path:
-// /bin with links for the applets, the users and groups and folders that
-// programs expect, PATH set and sh as its command.
-func Busybox(busybox string, tags ...string) (Image, error) {
-	program, err := os.ReadFile(busybox)
-	if err != nil {
-		return Image{}, fmt.Errorf("busybox image: %w", err)
-	}
-	return Image{
-		Tags:   tags,
-		Layers: [][]File{rootfs(program)},
-		Config: map[string]any{
-			"Env": []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
-			"Cmd": []string{"sh"},
-		},
-	}, nil
-}
-
-// applets are what Debian's busybox-static offers and scripts use, in /bin.
-const applets = `[ [[ ar arping ash awk basename bc blkid bunzip2 bzcat bzip2 cal cat chgrp chmod chown chroot chvt clear cmp cp cpio cttyhack
-cut date dc dd df diff dirname dmesg dnsdomainname dos2unix du echo ed egrep env expand expr factor fallocate false fgrep find flock fold free
-getopt grep groups gunzip gzip head hexdump hostid hostname httpd id ifconfig ionice ip ipcalc kill killall last less link ln logger login
-logname logread ls lsmod lsscsi lzcat lzma md5sum mkdir mkfifo mknod mktemp more mount mt mv nc netstat nl nproc nslookup nuke od paste patch
-pidof ping ping6 printf ps pwd readlink realpath renice reset rev rm rmdir route run-parts sed seq setsid sh sha1sum sha256sum sha512sum shred
-shuf sleep sort split stat strings stty su sync sysctl tac tail tar tee telnet test tftp time timeout top touch tr traceroute true truncate tty
-umount uname uncompress unexpand uniq unix2dos unlink unlzma unxz unzip uptime usleep uudecode uuencode vi w watch wc wget which who whoami
-xargs xxd xz xzcat yes zcat`
-
-func rootfs(busybox []byte) []File {
-	files := []File{
-		{Name: "bin/"}, {Name: "dev/"}, {Name: "etc/"}, {Name: "home/"}, {Name: "proc/"}, {Name: "root/", Mode: 0o700}, {Name: "sys/"},
-		{Name: "tmp/", Mode: 0o1777}, {Name: "usr/"}, {Name: "usr/bin/"}, {Name: "usr/sbin/"}, {Name: "sbin/"}, {Name: "var/"},
-		{Name: "var/spool/"}, {Name: "var/tmp/", Mode: 0o1777}, {Name: "var/www/"}, {Name: "var/run", Typeflag: tar.TypeSymlink, Linkname: "../run", Mode: 0o777},
-		{Name: "run/"},
-		{Name: "bin/busybox", Body: busybox, Mode: 0o755},
-		{Name: "etc/passwd", Body: []byte("root:x:0:0:root:/root:/bin/sh\ndaemon:x:1:1:daemon:/usr/sbin:/bin/false\nbin:x:2:2:bin:/bin:/bin/false\nsys:x:3:3:sys:/dev:/bin/false\nwww-data:x:33:33:www-data:/var/www:/bin/false\noperator:x:37:37:Operator:/var:/bin/false\nnobody:x:65534:65534:nobody:/home:/bin/false\n")},
-		{Name: "etc/group", Body: []byte("root:x:0:\ndaemon:x:1:\nbin:x:2:\nsys:x:3:\nadm:x:4:\ntty:x:5:\ndisk:x:6:\nwheel:x:10:root\nwww-data:x:33:\nusers:x:100:\nnogroup:x:65534:\n")},
-		{Name: "etc/shadow", Body: []byte("root:*:16892:0:99999:7:::\nnobody:*:16892:0:99999:7:::\n"), Mode: 0o640},
-		{Name: "etc/nsswitch.conf", Body: []byte("passwd: files\ngroup: files\nhosts: files dns\n")},
-		{Name: "etc/profile", Body: []byte("export PS1='\\w \\$ '\n")},
-	}
-	names := strings.Fields(applets)
-	sort.Strings(names)
-	for _, n := range names {
-		files = append(files, File{Name: path.Join("bin", n), Typeflag: tar.TypeSymlink, Linkname: "busybox", Mode: 0o777})
-	}
-	return files
 }
