@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 	"github.com/seed-50ced230/berth/impl/container"
 	"github.com/seed-50ced230/berth/impl/engine"
 	"github.com/seed-50ced230/berth/impl/events"
+	"github.com/seed-50ced230/berth/impl/grant"
 	"github.com/seed-50ced230/berth/impl/image"
 	"github.com/seed-50ced230/berth/impl/image/registry"
 	"github.com/seed-50ced230/berth/impl/instance"
@@ -61,7 +63,7 @@ func run(ctx context.Context, c *config.Config, log *slog.Logger, signals *signa
 	// Listening comes first, so that clients wait in the queue instead of being
 	// refused while the engine looks after its containers.
 	options := listenOptions(c, log)
-	listeners, err := listen.Open(ctx, c.Hosts, options)
+	listeners, err := openListeners(ctx, c, options)
 	if err != nil {
 		return err
 	}
@@ -100,6 +102,39 @@ func run(ctx context.Context, c *config.Config, log *slog.Logger, signals *signa
 	log.Info("berthd is ready", "hosts", c.Hosts, "version", version)
 	served = true
 	return edge.Serve(ctx, listeners, grace)
+}
+
+// openListeners opens the hosts, and the sockets with their grants.
+func openListeners(ctx context.Context, c *config.Config, options listen.Options) (_ []net.Listener, err error) {
+	grants := make([]*grant.Grant, len(c.Sockets))
+	for i, s := range c.Sockets {
+		if grants[i], err = grant.New(s.Address, s.Allow, s.Labels); err != nil {
+			return nil, fmt.Errorf("socket %s: %w", s.Address, err)
+		}
+	}
+	listeners, err := listen.Open(ctx, c.Hosts, options)
+	if err != nil {
+		return nil, err
+	}
+	for i, s := range c.Sockets {
+		own := options
+		own.TLS = nil // there is none on unix sockets
+		if s.Group != "" {
+			own.Group = s.Group
+		}
+		opened, err := listen.Open(ctx, []string{s.Address}, own)
+		if err != nil {
+			for _, l := range listeners {
+				err = errors.Join(err, l.Close())
+			}
+			return nil, err
+		}
+		for _, l := range opened {
+			listeners = append(listeners, &api.Door{Listener: l, Grant: grants[i]})
+		}
+		options.Logger.Info("a socket with limits", "socket", s.Address, "operations", grants[i].Operations(), "labels", s.Labels)
+	}
+	return listeners, nil
 }
 
 // documents are the contract as the daemon publishes it.

@@ -44,6 +44,7 @@ type Document struct {
 // Edge is an http.Handler for all versions of the API over one engine. It is
 // safe for concurrent use.
 type Edge struct {
+	engine  hub.API
 	tables  *tables
 	headers []header // on every answer
 	logger  *slog.Logger
@@ -68,6 +69,7 @@ func New(engine hub.API, options Options) *Edge {
 		options.Logger = slog.Default()
 	}
 	e := &Edge{
+		engine:  engine,
 		tables:  newTables(gen.Versions(engine)),
 		logger:  options.Logger,
 		options: options,
@@ -99,7 +101,7 @@ func (e *Edge) Drain() {
 
 // ServeHTTP answers one request and logs it.
 func (e *Edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{id: e.requests.Add(1), start: time.Now(), version: "-"}
+	x := &exchange{id: e.requests.Add(1), start: time.Now(), version: "-", passage: passageOf(r.Context())}
 	a := &answer{ResponseWriter: w, conns: e.conns}
 	headers := w.Header()
 	for _, h := range e.headers {
@@ -109,6 +111,7 @@ func (e *Edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer e.finish(x, a, r)
 	x.err = e.serve(x, a, r)
 	if x.err != nil {
+		e.audited(x, r)
 		e.fail(x, a, r)
 	}
 }
@@ -122,10 +125,14 @@ func (e *Edge) serve(x *exchange, a *answer, r *http.Request) error {
 		a.WriteHeader(http.StatusOK)
 		return nil
 	}
-	t, versionError := e.tables.newest(), error(nil)
+	tables := e.tables
+	if x.passage != nil {
+		tables = x.passage.tables
+	}
+	t, versionError := tables.newest(), error(nil)
 	if hasPrefix {
 		x.version = prefix
-		t, versionError = e.tables.at(prefix)
+		t, versionError = tables.at(prefix)
 	}
 	route, param := t.find(r.Method, path)
 	switch {
@@ -139,10 +146,15 @@ func (e *Edge) serve(x *exchange, a *answer, r *http.Request) error {
 	if versionError != nil {
 		return versionError
 	}
+	if route != nil {
+		x.operation = route.Operation
+	}
+	if err := e.admit(x, r, path, param); err != nil {
+		return err
+	}
 	if route == nil {
 		return e.own(t, a, r, e.options.Documents[path])
 	}
-	x.operation = route.Operation
 	if route.Mode != bind.ModeJSON && r.Method == http.MethodGet {
 		ctx, cancel := context.WithCancel(r.Context())
 		defer cancel()

@@ -17,6 +17,7 @@ import (
 	"github.com/seed-50ced230/berth/gen/hub/models"
 	"github.com/seed-50ced230/berth/impl/api"
 	"github.com/seed-50ced230/berth/impl/api/listen"
+	"github.com/seed-50ced230/berth/impl/grant"
 	"github.com/seed-50ced230/berth/impl/stream"
 )
 
@@ -158,6 +159,12 @@ type daemon struct {
 // serve starts a daemon, which ends with the test.
 func serve(t *testing.T, e hub.API, options api.Options) *daemon {
 	t.Helper()
+	return serveThrough(t, e, options, nil)
+}
+
+// serveThrough is serve with a door before the engine if the grant is not nil.
+func serveThrough(t *testing.T, e hub.API, options api.Options, g *grant.Grant) *daemon {
+	t.Helper()
 	d := &daemon{socket: filepath.Join(t.TempDir(), "d.sock"), log: &logBuffer{}}
 	if options.Version == "" {
 		options.Version = "0.0-test"
@@ -166,6 +173,9 @@ func serve(t *testing.T, e hub.API, options api.Options) *daemon {
 	listeners, err := listen.Open(t.Context(), []string{"unix://" + d.socket}, listen.Options{})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if g != nil {
+		listeners[0] = &api.Door{Listener: listeners[0], Grant: g}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)

@@ -18,6 +18,8 @@ type exchange struct {
 	operation string
 	err       error
 	cut       bool // the connection must be cut, not ended
+	passage   *passage
+	object    string // what the request is about; set if passage is
 }
 
 // Served tells of an answered request.

@@ -27,35 +27,7 @@ type operation struct {
 // implements none, and every operation of later documents, which must be unknown.
 func TestEveryOperation(t *testing.T) {
 	d := serve(t, hub.Unimplemented{}, api.Options{Version: "x"})
-	type call struct{ method, path string }
-	all := map[call]operation{}
-	of := map[string]map[call]operation{}
-	for _, version := range spec.Versions() {
-		raw, ok := spec.Document(version)
-		if !ok {
-			t.Fatalf("no document of %s", version)
-		}
-		var document struct {
-			Paths map[string]map[string]json.RawMessage
-		}
-		if err := json.Unmarshal(raw, &document); err != nil {
-			t.Fatal(err)
-		}
-		of[version] = map[call]operation{}
-		for path, item := range document.Paths {
-			for method, member := range item {
-				if method == "parameters" {
-					continue
-				}
-				var op operation
-				if err := json.Unmarshal(member, &op); err != nil {
-					t.Fatal(err)
-				}
-				c := call{strings.ToUpper(method), path}
-				of[version][c], all[c] = op, op
-			}
-		}
-	}
+	of, all := documented(t)
 	count := 0
 	for _, version := range spec.Versions() {
 		for c, op := range all {
@@ -86,6 +58,44 @@ func TestEveryOperation(t *testing.T) {
 	if count != 302 {
 		t.Errorf("%d operations, wanted 302", count)
 	}
+}
+
+// call is where an operation is.
+type call struct{ method, path string }
+
+// documented reads the operations of each version, and all of them together as
+// the newest version has them.
+func documented(t *testing.T) (of map[string]map[call]operation, all map[call]operation) {
+	t.Helper()
+	all = map[call]operation{}
+	of = map[string]map[call]operation{}
+	for _, version := range spec.Versions() {
+		raw, ok := spec.Document(version)
+		if !ok {
+			t.Fatalf("no document of %s", version)
+		}
+		var document struct {
+			Paths map[string]map[string]json.RawMessage
+		}
+		if err := json.Unmarshal(raw, &document); err != nil {
+			t.Fatal(err)
+		}
+		of[version] = map[call]operation{}
+		for path, item := range document.Paths {
+			for method, member := range item {
+				if method == "parameters" {
+					continue
+				}
+				var op operation
+				if err := json.Unmarshal(member, &op); err != nil {
+					t.Fatal(err)
+				}
+				c := call{strings.ToUpper(method), path}
+				of[version][c], all[c] = op, op
+			}
+		}
+	}
+	return of, all
 }
 
 // request makes a request with all that the operation requires.

@@ -38,7 +38,8 @@ func (e *Edge) Serve(ctx context.Context, listeners []net.Listener, grace time.D
 		ReadHeaderTimeout: headTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    headLimit,
-		BaseContext:       func(net.Listener) context.Context { return requests },
+		BaseContext:       func(l net.Listener) context.Context { return e.through(requests, l) },
+		ConnContext:       peered,
 		ErrorLog:          slog.NewLogLogger(e.logger.Handler(), slog.LevelDebug),
 	}
 	failed := make(chan error, len(listeners))

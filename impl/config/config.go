@@ -29,7 +29,9 @@ const NoBridge = "none"
 
 // Config are the daemon's settings. The json names are the keys of the file.
 type Config struct {
-	Hosts        []string `json:"hosts"`
+	Hosts []string `json:"hosts"`
+	// Sockets are further listeners, which allow only what they name.
+	Sockets      Sockets  `json:"sockets"`
 	DataRoot     string   `json:"data-root"`
 	ExecRoot     string   `json:"exec-root"`
 	Pidfile      string   `json:"pidfile"`
@@ -100,7 +102,7 @@ type Pairs map[string]string
 // names maps the file's keys to the flags' names where they differ (dockerd
 // has the plural in the file where a flag may be repeated).
 var names = map[string]string{
-	"hosts": "host", "labels": "label", "dns-opts": "dns-opt",
+	"hosts": "host", "sockets": "socket", "labels": "label", "dns-opts": "dns-opt",
 	"log-opts": "log-opt", "exec-opts": "exec-opt", "default-ulimits": "default-ulimit",
 	"insecure-registries": "insecure-registry", "registry-mirrors": "registry-mirror", "plugin-specs": "plugin-spec",
 }

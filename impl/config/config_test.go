@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -57,7 +58,15 @@ func TestErrorsName(t *testing.T) {
 		"unknown flag: --nope":                  {"--nope"},
 		"log-driver \"syslogg\": use json-file, journald, syslog or none": {"--log-driver", "syslogg", "--config-file", file(t, "{}")},
 		"build-deny \"metadata\": use ADDRESS or NETWORK/LENGTH":          {"--build-deny", "metadata", "--config-file", file(t, "{}")},
-		"unexpected end of JSON": {"--config-file", file(t, `{"debug"`)},
+		"begin with unix:///PATH":                                         {"--socket", "/run/a.sock,allow=Images"},
+		"allows nothing":                                                  {"--socket", "unix:///run/a.sock,label=a=b"},
+		"is not allow=…":                                                  {"--socket", "unix:///run/a.sock,allow=Images,x"},
+		"unknown field mode":                                              {"--socket", "unix:///run/a.sock,allow=Images,mode=0666"},
+		"an empty name":                                                   {"--socket", "unix:///run/a.sock,allow=Images++Volumes"},
+		"use label=NAME=VALUE":                                            {"--socket", "unix:///run/a.sock,allow=Images,label=a"},
+		"is given twice":                                                  {"--config-file", file(t, `{"sockets": ["unix:///a,allow=x", "unix:///a,allow=y"]}`)},
+		"in the file: sockets":                                            {"--socket", "unix:///a,allow=x", "--config-file", file(t, `{"sockets": []}`)},
+		"unexpected end of JSON":                                          {"--config-file", file(t, `{"debug"`)},
 	} {
 		if _, err := Parse(args, io.Discard); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: %v, want %q", args, err, want)
@@ -73,6 +82,28 @@ func TestHelpTeaches(t *testing.T) {
 	for _, want := range []string{"Usage:", "Examples:", "--data-root", "DOCKER_HOST="} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("help lacks %q", want)
+		}
+	}
+}
+
+// TestSockets reads the fields of --socket, from the flag and from the file.
+func TestSockets(t *testing.T) {
+	const a, b = "unix:///run/a.sock,allow=Containers+ImageList,label=team=a=b,allow=SystemPing,group=ci,label=x=", "unix:///b,allow=Images"
+	flags, err := Parse([]string{"--socket", a, "--socket", b, "--config-file", file(t, "{}")}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fromFile, err := Parse([]string{"--config-file", file(t, `{"sockets": ["`+a+`", "`+b+`"]}`)}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []*Config{flags, fromFile} {
+		want := Sockets{
+			{"unix:///run/a.sock", []string{"Containers", "ImageList", "SystemPing"}, []string{"team=a=b", "x="}, "ci", a},
+			{"unix:///b", []string{"Images"}, nil, "", b},
+		}
+		if !reflect.DeepEqual(c.Sockets, want) {
+			t.Errorf("%+v", c.Sockets)
 		}
 	}
 }

@@ -31,12 +31,24 @@ Examples:
 Flags:
 %s
 Every flag but the last two may stand in the configuration file under its
-long name; flags that can be repeated have the plural there (hosts, labels,
+long name; flags that can be repeated have the plural there (hosts, sockets, labels,
 dns-opts, log-opts, exec-opts, default-ulimits, insecure-registries,
 registry-mirrors, plugin-specs).
+
+A socket of --socket refuses with 403 what its allow= does not name: operationIds of
+the documents (ContainerList, ContainerInspect, SystemPing, …), their tags
+(Containers, Images, Networks, Volumes, Misc), Documents for /swagger.json. With
+label= (several: all must be there) its clients see and change only containers,
+networks and volumes with the label, and what they create gets it; what they
+create may not reach the host: no host paths, devices, capabilities, host
+namespaces, foreign volumes or networks. Images are common to all sockets. The log
+tells of every refusal (level warn) and every allowed change (level info) with socket,
+user and process: message "audit". For example
+  --socket unix:///run/ci.sock,allow=Containers+ImageList+SystemPing,label=team=ci,group=ci
 `, DefaultHost, DefaultHost, f.FlagUsages())
 	}
 	f.StringArrayVarP(&c.Hosts, "host", "H", nil, "listen on unix://PATH, tcp://HOST:PORT or fd:// (repeat; default "+DefaultHost+")")
+	f.Var(&c.Sockets, "socket", "listen on a further socket that allows only what it names: unix://PATH,allow=OPERATION+TAG+…[,label=NAME=VALUE…][,group=GROUP] (repeat; see below)")
 	f.StringVar(&c.DataRoot, "data-root", "/var/lib/berth", "directory of images, containers and volumes")
 	f.StringVarP(&c.DataRoot, "graph", "g", "/var/lib/berth", "old name of --data-root")
 	_ = f.MarkHidden("graph")

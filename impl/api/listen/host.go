@@ -50,6 +50,9 @@ func (c *mendingConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// NetConn gives the connection below, as that of crypto/tls does.
+func (c *mendingConn) NetConn() net.Conn { return c.Conn }
+
 // CloseWrite ends the way to the client, for hijacked connections.
 func (c *mendingConn) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
