@@ -14,6 +14,9 @@ func (e *Engine) ContainerChanges(ctx context.Context, p *hub.ContainerChangesPa
 	if err != nil {
 		return nil, err
 	}
+	if err := checkAlive(c.Record(), "compared with its image"); err != nil {
+		return nil, err
+	}
 	changes, err := e.Images.Changes(ctx, c.ID)
 	if err != nil {
 		return nil, err
@@ -30,6 +33,9 @@ func (e *Engine) ContainerChanges(ctx context.Context, p *hub.ContainerChangesPa
 func (e *Engine) ContainerExport(ctx context.Context, p *hub.ContainerExportParams, out stream.Output) error {
 	c, err := e.containers.Get(p.Name)
 	if err != nil {
+		return err
+	}
+	if err := checkAlive(c.Record(), "exported"); err != nil {
 		return err
 	}
 	if err := e.Images.Export(ctx, c.ID, out); err != nil {

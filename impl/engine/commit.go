@@ -21,6 +21,9 @@ func (e *Engine) ImageCommit(ctx context.Context, p *hub.ImageCommitParams) (*mo
 		return nil, err
 	}
 	r := c.Record()
+	if err := checkAlive(r, "committed"); err != nil {
+		return nil, err
+	}
 	config := &models.ContainerConfig{}
 	if p.Body != nil {
 		config = configOf(&models.ContainerCreateRequest{ContainerConfig: *p.Body})

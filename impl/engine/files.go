@@ -68,6 +68,9 @@ func (e *Engine) atRest(ctx context.Context, c *container.Container, running fun
 		unlock()
 		return useRunning(c.Record(), task, running)
 	}
+	if err := checkAlive(c.Record(), "looked into"); err != nil {
+		return err
+	}
 	if err := e.settle(ctx, c.ID); err != nil {
 		return err
 	}

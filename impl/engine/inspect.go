@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/containerd/errdefs"
+
 	"github.com/seed-50ced230/berth/gen/hub"
 	"github.com/seed-50ced230/berth/gen/hub/models"
 	"github.com/seed-50ced230/berth/impl/container"
@@ -65,7 +67,8 @@ func (e *Engine) ContainerInspect(ctx context.Context, p *hub.ContainerInspectPa
 
 // sizes are the bytes that the container wrote and those of its whole tree.
 func (e *Engine) sizes(ctx context.Context, r *container.Record) (rw, root int64, err error) {
-	if rw, err = e.Images.WritableSize(ctx, r.ID); err != nil {
+	rw, err = e.Images.WritableSize(ctx, r.ID)
+	if err != nil && !(r.State.Status == container.Dead && errdefs.IsNotFound(err)) {
 		return 0, 0, err
 	}
 	root = rw

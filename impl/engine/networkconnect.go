@@ -191,6 +191,9 @@ func (e *Engine) NetworkConnect(ctx context.Context, p *hub.NetworkConnectParams
 	if err := connectable(before, place.Network); err != nil {
 		return err
 	}
+	if err := checkAlive(before, "connected or disconnected to the network"); err != nil {
+		return err
+	}
 	if slices.ContainsFunc(before.Places, func(o container.Place) bool { return o.NetworkID == place.NetworkID }) {
 		return fault.Conflict("container %s is already connected to network %s", c.ID, place.Network)
 	}
@@ -250,6 +253,9 @@ func (e *Engine) NetworkDisconnect(ctx context.Context, p *hub.NetworkDisconnect
 	defer unlock()
 	before := c.Record()
 	if err := connectable(before, n.Name); err != nil {
+		return err
+	}
+	if err := checkAlive(before, "connected or disconnected to the network"); err != nil {
 		return err
 	}
 	if !slices.ContainsFunc(before.Places, func(o container.Place) bool { return o.NetworkID == n.ID }) {

@@ -91,7 +91,7 @@ func (e *Engine) cancelRestart(id string) {
 func (e *Engine) applyPolicies() {
 	for _, c := range e.containers.List() {
 		r := c.Record()
-		if r.State.Live() {
+		if r.State.Live() || r.State.Status == container.Dead {
 			continue
 		}
 		l := e.live(c.ID)

@@ -82,27 +82,55 @@ func (e *Engine) killForRemoval(ctx context.Context, c *container.Container) err
 	return err
 }
 
-// remove forgets a container that does not run, the record first: what is left
-// of it after a crash belongs to nobody and is swept at the next start.
+// remove forgets a container that does not run, the record on the disk first:
+// what is left of it after a crash belongs to nobody and is swept at the next
+// start. If its files cannot be removed the container is there again, as dead.
 func (e *Engine) remove(ctx context.Context, c *container.Container, volumes bool) error {
 	r := c.Record()
 	if err := e.Containers.Delete(c.ID); err != nil {
 		return fault.Internal("%w", err)
 	}
+	if err := e.removeFiles(c.ID); err != nil {
+		return e.removalFailed(c, err)
+	}
 	e.containers.Remove(c.ID)
 	e.forget(c.ID)
 	e.forgetExecs(c.ID)
-	err := errors.Join(
-		e.Networks.Release(ctx, c.ID),
-		e.Images.RemoveWritable(c.ID),
-		e.releaseVolumes(ctx, r, volumes),
-		os.RemoveAll(e.dir(c.ID)),
-	)
-	if err != nil {
+	if err := errors.Join(e.Networks.Release(ctx, c.ID), e.releaseVolumes(ctx, r, volumes)); err != nil {
 		// The container is gone for everybody; the rest goes at the next start.
 		e.Logger.Error("a removed container left something behind", "container", c.ID, "error", err)
 	}
 	e.publish(r, "destroy", nil)
+	return nil
+}
+
+// removeFiles removes what a container wrote and what the engine wrote for it.
+func (e *Engine) removeFiles(id string) error {
+	if err := os.RemoveAll(e.dir(id)); err != nil {
+		return fault.Internal("Unable to remove filesystem for %s: %w", id, err)
+	}
+	if err := e.Images.RemoveWritable(id); err != nil {
+		return fault.Internal("Driver %s failed to remove root filesystem %s: %w", driverName, id, err)
+	}
+	return nil
+}
+
+// removalFailed makes a container dead: something of it may be gone, so that it
+// is of no use but to be removed once more.
+func (e *Engine) removalFailed(c *container.Container, cause error) error {
+	c.Update(func(r *container.Record) { r.State.Status, r.State.Pid = container.Dead, 0 })
+	if err := e.save(c); err != nil {
+		// Without a record, the rest goes at the next start.
+		e.Logger.Error("a dead container could not be recorded", "container", c.ID, "error", err)
+	}
+	return cause
+}
+
+// checkAlive refuses what cannot be done with a dead container.
+func checkAlive(r *container.Record, done string) error {
+	if r.State.Status == container.Dead {
+		return fault.Conflict("Container is marked for removal and cannot be %s.", done)
+	}
 	return nil
 }
 

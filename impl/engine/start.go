@@ -32,8 +32,9 @@ func (e *Engine) ContainerStart(ctx context.Context, p *hub.ContainerStartParams
 		return fault.NotModified("Container already started")
 	case container.Paused:
 		return fault.Conflict("Cannot start a paused container, try unpause instead.")
-	case container.Dead:
-		return fault.Conflict("Container is marked for removal and cannot be started.")
+	}
+	if err := checkAlive(r, "started"); err != nil {
+		return err
 	}
 	e.cancelRestart(c.ID)
 	if err := e.settle(ctx, c.ID); err != nil {

@@ -125,6 +125,9 @@ func (e *Engine) ContainerRestart(ctx context.Context, p *hub.ContainerRestartPa
 		return err
 	}
 	defer unlock()
+	if err := checkAlive(c.Record(), "started"); err != nil {
+		return err
+	}
 	if c.Record().State.Status == container.Paused {
 		return fault.Conflict("Cannot restart container %s: Container %s is paused. Unpause the container before stopping", p.Name, c.ID)
 	}

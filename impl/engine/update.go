@@ -78,6 +78,9 @@ func (e *Engine) ContainerUpdate(ctx context.Context, p *hub.ContainerUpdatePara
 	}
 	defer unlock()
 	before := c.Record()
+	if err := checkAlive(before, "updated"); err != nil {
+		return nil, err
+	}
 	next := updated(before.HostConfig, p.Body)
 	warnings, err := e.checkHostConfig(before.Config, next)
 	if err != nil {
