@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -37,10 +38,7 @@ type program struct {
 // newProgram starts a program that reads r, which stands on src, and writes what is inside.
 func newProgram(ctx context.Context, src *source, r io.Reader, path string, args ...string) (p *program, err error) {
 	ctx, cancel := context.WithCancel(ctx)
-	p = &program{cmd: exec.CommandContext(ctx, path, args...), cancel: cancel, src: src, fed: make(chan struct{})}
-	if os.Geteuid() == 0 {
-		p.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
-	}
+	p = &program{cancel: cancel, src: src, fed: make(chan struct{})}
 	var ends [4]*os.File // its input, our side of that, our side of its output, its output
 	defer func() {
 		if err != nil {
@@ -58,8 +56,18 @@ func newProgram(ctx context.Context, src *source, r io.Reader, path string, args
 	}
 	widen(ends[1])
 	widen(ends[2])
-	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr, p.out = ends[0], ends[3], &p.stderr, ends[2]
-	if err = p.cmd.Start(); err != nil {
+	p.out = ends[2]
+	start := func(who *syscall.Credential) error {
+		p.cmd = exec.CommandContext(ctx, path, args...)
+		p.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: who}
+		p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = ends[0], ends[3], &p.stderr
+		return p.cmd.Start()
+	}
+	err = start(&syscall.Credential{Uid: nobody, Gid: nobody})
+	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EINVAL) {
+		err = start(nil) // not root, or where there is no nobody: nothing to give up, or nobody to become
+	}
+	if err != nil {
 		return nil, err
 	}
 	ends[0].Close()
