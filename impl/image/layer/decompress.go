@@ -86,7 +86,7 @@ func (d *decompressor) Close() error { return d.close() }
 
 // igzipFrom is how many compressed bytes make it worth while to start igzip(1), which
 // then needs a third of the processor time of what exists in Go.
-const igzipFrom = 256 << 10
+const igzipFrom = 512 << 10
 
 // newGzip reads large streams through igzip(1) where that is installed.
 func newGzip(ctx context.Context, d *decompressor, br *bufio.Reader) (io.ReadCloser, error) {

@@ -54,7 +54,7 @@ func TestDecompressGzip(t *testing.T) {
 		t.Fatalf("igzip is missing (make setup-build installs Debian's isal): %v", err)
 	}
 	for _, program := range []bool{true, false} {
-		for _, size := range []int{0, 1000, 1 << 20} {
+		for _, size := range []int{0, 1000, 2 << 20} {
 			if !program {
 				t.Setenv("PATH", "")
 			}
