@@ -4,6 +4,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"sync"
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 	"github.com/moby/buildkit/frontend/dockerfile/shell"
@@ -22,15 +23,14 @@ type arguments struct {
 	given map[string]*string
 	// global are those that were declared before the first FROM.
 	global map[string]string
-	used   map[string]bool
+
+	mu   sync.Mutex
+	used map[string]bool
 }
 
 // value gives a declared variable its value: the client's, or the default.
 func (a *arguments) value(name string, fallback *string) (string, bool) {
-	if a.used == nil {
-		a.used = map[string]bool{}
-	}
-	a.used[name] = true
+	a.use(name)
 	if v, ok := a.given[name]; ok {
 		if v == nil {
 			return "", false
@@ -42,6 +42,15 @@ func (a *arguments) value(name string, fallback *string) (string, bool) {
 	}
 	v, ok := a.global[name]
 	return v, ok
+}
+
+func (a *arguments) use(name string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.used == nil {
+		a.used = map[string]bool{}
+	}
+	a.used[name] = true
 }
 
 // globalEnv lists the variables that FROM sees.

@@ -7,6 +7,10 @@
 // the same files, is not taken again: the image that it made is found by the
 // configuration of the container that it was committed from.
 //
+// Stages are taken side by side, and what they say is told in the order of the
+// Dockerfile (turns.go). A stage waits for those that it starts from or copies
+// from.
+//
 // Files are copied without running anything. Both trees, the context and the
 // image under work, are reached through descriptors, and links in them are
 // resolved inside of them (tree.go), so that no context can name a file of the
@@ -163,7 +167,7 @@ func (b *Builder) Build(ctx context.Context, req *Request, out Output) (id diges
 	}
 	s := &session{Builder: b, req: req, out: out, dir: dir, limits: b.limits(), cleanup: context.WithoutCancel(ctx)}
 	defer func() {
-		if cerr := s.close(err); cerr != nil {
+		if cerr := s.close(); cerr != nil {
 			b.Logger.Error("a build left something behind", "error", cerr)
 		}
 	}()
@@ -215,31 +219,55 @@ type session struct {
 
 	files      *tree  // the build context; nil for a single Dockerfile
 	dockerfile []byte // its content
-	stages     []*stage
-	args       arguments
-	step       int
-
-	containers []string // intermediate ones, not removed yet
-	layers     []string // writable layers without a container
-	downloads  int
 	proxy      string // of git, with denied networks
+	stages     []*stage
+	args       *arguments
+	flights    *flights
+
+	// What follows is of the stage that is taken; each has a copy of the session.
+
+	stage *stage
+	voice *voice
+	step  int
+	// land says that the step is taken that the cache did not have; nil for none.
+	land       func()
+	containers []string // intermediate ones, not removed yet
+	kept       []string // those of steps that are over
+	layers     []string // writable layers without a container
 }
 
-// close removes what the build does not leave behind. failure is its outcome.
-func (s *session) close(failure error) error {
-	var errs []error
+// close removes the build's directory.
+func (s *session) close() error {
+	var err error
+	if s.files != nil {
+		err = s.files.Close()
+	}
+	return errors.Join(err, os.RemoveAll(s.dir))
+}
+
+// closeStage removes what a stage does not leave behind. failure is its outcome;
+// needless says that the stage was beside one that failed.
+func (s *session) closeStage(failure error, needless bool) error {
 	keep := failure != nil && !s.req.ForceRemove && !(errors.Is(failure, context.Canceled) && s.req.Remove)
 	if failure == nil {
 		keep = !s.req.Remove && !s.req.ForceRemove
 	}
-	if !keep {
-		errs = append(errs, s.removeContainers(false))
+	if needless {
+		s.containers = append(s.kept, s.containers...)
 	}
-	errs = append(errs, s.dropLayers(false))
-	if s.files != nil {
-		errs = append(errs, s.files.Close())
+	var err error
+	if !keep || needless {
+		err = s.removeContainers(false)
 	}
-	return errors.Join(append(errs, os.RemoveAll(s.dir))...)
+	return errors.Join(err, s.dropLayers(false))
+}
+
+// landed ends a step that others may wait for.
+func (s *session) landed() {
+	if s.land != nil {
+		s.land()
+		s.land = nil
+	}
 }
 
 // removeContainers takes the intermediate containers away, and says so if the

@@ -158,8 +158,8 @@ func (s *session) workdir(ctx context.Context, g *stage, st *step, i *instructio
 	}
 	g.config.WorkingDir = dir
 	probe := g.nop("WORKDIR " + dir)
-	if s.cached(g, probe) {
-		return s.useCache()
+	if hit, err := s.cached(ctx, g, probe); hit || err != nil {
+		return err
 	}
 	return s.inLayer(ctx, g, probe, true, func(t *tree) error {
 		at, err := t.resolve(path.Clean(dir), true)

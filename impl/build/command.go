@@ -33,8 +33,8 @@ func (s *session) runCommand(ctx context.Context, g *stage, st *step, i *instruc
 	}
 	probe := copyConfig(g.config)
 	probe.Cmd, probe.Image = recorded, g.image.String()
-	if s.cached(g, probe) {
-		return s.useCache()
+	if hit, err := s.cached(ctx, g, probe); hit || err != nil {
+		return err
 	}
 	config := copyConfig(probe)
 	config.Cmd, config.Entrypoint = command, image.Words{}

@@ -2,11 +2,10 @@ package build
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"github.com/opencontainers/go-digest"
 
@@ -29,38 +28,58 @@ func (g *stage) nop(text string) *image.Config {
 func (s *session) commitConfig(ctx context.Context, g *stage, text string) error {
 	probe := g.nop("")
 	probe.Cmd = append(g.shell(), "#(nop) ", text)
-	if s.cached(g, probe) {
-		return s.useCache()
+	if hit, err := s.cached(ctx, g, probe); hit || err != nil {
+		return err
 	}
 	return s.inLayer(ctx, g, probe, true, nil)
 }
 
-func (s *session) useCache() error { return s.say(" ---> Using cache\n") }
-
 // cached finds the image that the same step made before from the same image,
-// and goes on with it.
-func (s *session) cached(g *stage, probe *image.Config) bool {
-	if s.req.NoCache || g.missed {
-		return false
+// goes on with it, and tells so. If another stage is taking that step, it waits.
+func (s *session) cached(ctx context.Context, g *stage, probe *image.Config) (bool, error) {
+	if s.req.NoCache {
+		return false, nil
+	}
+	land, err := s.flights.board(ctx, g.image.String()+" "+stepKey(probe))
+	if err != nil {
+		return false, err
+	}
+	s.land = land
+	if g.missed {
+		return false, nil
 	}
 	for _, img := range s.Images.Children(g.image) {
-		if img.Damaged == nil && img.ContainerConfig != nil && sameStep(img.ContainerConfig, probe) {
+		if img.Damaged == nil && img.ContainerConfig != nil && stepKey(img.ContainerConfig) == stepKey(probe) && ordinary(img.ContainerConfig) && ordinary(probe) {
 			g.image = img.ID
 			g.config.Image = probe.Image
-			return true
+			s.landed()
+			return true, s.say(" ---> Using cache\n")
 		}
 	}
 	g.missed = true
-	return false
+	return false, nil
 }
 
-// sameStep compares what a step's outcome depends on.
-func sameStep(a, b *image.Config) bool {
-	return a.User == b.User && !a.OpenStdin && !b.OpenStdin && a.Tty == b.Tty && a.WorkingDir == b.WorkingDir && a.StopSignal == b.StopSignal &&
-		a.AttachStdout == b.AttachStdout && a.AttachStderr == b.AttachStderr &&
-		slices.Equal(a.Cmd, b.Cmd) && slices.Equal(a.Entrypoint, b.Entrypoint) && slices.Equal(a.Env, b.Env) &&
-		slices.Equal(a.OnBuild, b.OnBuild) && slices.Equal(a.Shell, b.Shell) &&
-		maps.Equal(a.Labels, b.Labels) && maps.Equal(a.ExposedPorts, b.ExposedPorts) && maps.Equal(a.Volumes, b.Volumes)
+// ordinary says whether a configuration is one that steps have: a container
+// whose input is open may have done anything.
+func ordinary(c *image.Config) bool { return !c.OpenStdin }
+
+// stepKey is what a step's outcome depends on, besides the image below.
+func stepKey(c *image.Config) string {
+	key, err := json.Marshal(struct {
+		User, WorkingDir, StopSignal         string              `json:",omitempty"`
+		Tty, AttachStdout, AttachStderr      bool                `json:",omitempty"`
+		Cmd, Entrypoint, Env, OnBuild, Shell []string            `json:",omitempty"`
+		Labels                               map[string]string   `json:",omitempty"`
+		ExposedPorts, Volumes                map[string]struct{} `json:",omitempty"`
+	}{
+		c.User, c.WorkingDir, c.StopSignal, c.Tty, c.AttachStdout, c.AttachStderr,
+		c.Cmd, c.Entrypoint, c.Env, c.OnBuild, c.Shell, c.Labels, c.ExposedPorts, c.Volumes,
+	})
+	if err != nil {
+		panic(err) // strings and maps of them can be encoded
+	}
+	return string(key)
 }
 
 // inLayer takes a step that runs nothing: it makes a layer above the stage's

@@ -76,8 +76,8 @@ func (s *session) copyFiles(ctx context.Context, g *stage, st *step, q copyReque
 		return st.fail(err)
 	}
 	probe := g.nop(q.name + " " + q.flags() + sumOf(list) + " in " + q.to + " ")
-	if s.cached(g, probe) {
-		return s.useCache()
+	if hit, err := s.cached(ctx, g, probe); hit || err != nil {
+		return err
 	}
 	return s.inLayer(ctx, g, probe, false, func(t *tree) error {
 		who, err := findOwner(t, q.chown)
@@ -147,6 +147,9 @@ func (s *session) sourceTree(ctx context.Context, from string) (*tree, error) {
 	}
 	var below digest.Digest
 	if earlier != nil {
+		if err := s.need(ctx, earlier); err != nil {
+			return nil, err
+		}
 		below = earlier.image
 	} else {
 		img, err := s.baseImage(ctx, from, false)

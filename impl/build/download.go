@@ -7,8 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"path/filepath"
-	"strconv"
 	"strings"
 
 	"github.com/seed-50ced230/berth/impl/fault"
@@ -33,9 +31,8 @@ func (s *session) download(ctx context.Context, address, dest string) (source, e
 		return source{}, err
 	}
 	defer resp.Body.Close()
-	s.downloads++
-	dir := filepath.Join(s.dir, "download-"+strconv.Itoa(s.downloads))
-	if err := os.Mkdir(dir, 0o700); err != nil {
+	dir, err := os.MkdirTemp(s.dir, "download")
+	if err != nil {
 		return source{}, err
 	}
 	t, err := openTree(dir)

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
@@ -20,7 +22,16 @@ import (
 
 // stage is what a FROM and the instructions after it have made so far.
 type stage struct {
-	name string
+	index int
+	name  string
+	steps []*step
+	// first is the number of the first step.
+	first int
+	// done is closed when all steps have been taken, or one has failed with err.
+	// Nobody else looks at the stage before.
+	done chan struct{}
+	err  error
+
 	// image is the last step's; empty at the start of one from scratch.
 	image  digest.Digest
 	config *image.Config
@@ -38,16 +49,32 @@ type stage struct {
 // defaultPath is the PATH of commands in images that set none.
 const defaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-// run takes all steps and names the image.
+// split puts the steps of a Dockerfile into stages.
+func (d *dockerfile) split() []*stage {
+	var stages []*stage
+	for i := range d.steps {
+		st := &d.steps[i]
+		if from, ok := st.command.(*instructions.Stage); ok {
+			stages = append(stages, &stage{
+				index: len(stages), name: from.Name, first: i + 1, escape: d.escape,
+				args: map[string]string{}, config: &image.Config{}, done: make(chan struct{}),
+			})
+		}
+		g := stages[len(stages)-1] // the first step is a FROM
+		g.steps = append(g.steps, st)
+	}
+	return stages
+}
+
+// run takes all stages and names the image.
 func (s *session) run(ctx context.Context, d *dockerfile) (digest.Digest, error) {
-	s.args.given = s.req.Args
+	s.args, s.flights = &arguments{given: s.req.Args}, &flights{}
 	if err := s.declareGlobal(d); err != nil {
 		return "", err
 	}
-	for i := range d.steps {
-		if err := s.take(ctx, d, &d.steps[i]); err != nil {
-			return "", err
-		}
+	s.stages = d.split()
+	if err := s.takeStages(ctx, d); err != nil {
+		return "", err
 	}
 	if left := s.args.unused(); len(left) > 0 {
 		if err := s.say("[Warning] One or more build-args %v were not consumed\n", left); err != nil {
@@ -70,12 +97,95 @@ func (s *session) run(ctx context.Context, d *dockerfile) (digest.Digest, error)
 	return last.image, s.say("Successfully built %s\n", short(last.image.String()))
 }
 
+// takeStages takes as many stages at once as there are processors and one more:
+// most steps wait for a disk or a network now and then. They begin in their
+// order, so that one that others need is never behind them. The first failure in
+// the order of the Dockerfile is the build's, as if stages were taken one by one:
+// those before it come to their end, those after it are cancelled.
+func (s *session) takeStages(ctx context.Context, d *dockerfile) error {
+	turns := newTurns(s.out, s.dir, len(s.stages))
+	defer turns.close()
+	places := make(chan struct{}, runtime.GOMAXPROCS(0)+1)
+	var (
+		mu      sync.Mutex
+		failed  = len(s.stages) // the first one
+		cancels = make([]context.CancelFunc, len(s.stages))
+		running sync.WaitGroup
+		owns    []*session
+	)
+	for i, g := range s.stages {
+		places <- struct{}{}
+		mu.Lock()
+		if failed < i {
+			mu.Unlock()
+			break
+		}
+		stageCtx, cancel := context.WithCancel(ctx)
+		cancels[i] = cancel
+		mu.Unlock()
+		own := *s
+		own.stage, own.voice = g, turns.voices[i]
+		own.out = own.voice.output()
+		owns = append(owns, &own)
+		running.Go(func() {
+			defer func() { <-places }()
+			defer cancel()
+			g.err = own.takeStage(stageCtx, d)
+			own.landed()
+			close(g.done)
+			mu.Lock()
+			defer mu.Unlock()
+			if g.err != nil && i < failed {
+				failed = i
+				for _, later := range cancels[i+1:] {
+					if later != nil {
+						later()
+					}
+				}
+			}
+		})
+	}
+	running.Wait()
+	for i, own := range owns {
+		if err := own.closeStage(own.stage.err, failed < i); err != nil {
+			s.Logger.Error("a stage of a build left something behind", "error", err)
+		}
+	}
+	if failed < len(s.stages) {
+		return s.stages[failed].err
+	}
+	return nil
+}
+
+// takeStage takes the steps of one stage.
+func (s *session) takeStage(ctx context.Context, d *dockerfile) error {
+	for i, st := range s.stage.steps {
+		if err := s.take(ctx, d, st, s.stage.first+i); err != nil {
+			return err
+		}
+	}
+	return s.voice.end()
+}
+
+// need waits for the end of an earlier stage.
+func (s *session) need(ctx context.Context, earlier *stage) error {
+	select {
+	case <-earlier.done:
+		if earlier.err != nil {
+			return errNeeded
+		}
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // take takes one step of the Dockerfile.
-func (s *session) take(ctx context.Context, d *dockerfile, st *step) error {
+func (s *session) take(ctx context.Context, d *dockerfile, st *step, number int) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	s.step++
+	s.step = number
 	if err := s.announce(s.step, st); err != nil {
 		return err
 	}
@@ -115,6 +225,7 @@ func (s *session) dispatch(ctx context.Context, st *step) error {
 
 // settle ends a step.
 func (s *session) settle(g *stage) error {
+	s.landed()
 	id := ""
 	if g.image != "" {
 		id = short(g.image.String())
@@ -128,24 +239,16 @@ func (s *session) settle(g *stage) error {
 	if s.req.Remove || s.req.ForceRemove {
 		return s.removeContainers(true)
 	}
-	s.containers = nil
+	s.kept, s.containers = append(s.kept, s.containers...), nil
 	return nil
 }
 
-func (s *session) current() *stage {
-	if len(s.stages) == 0 {
-		return nil
-	}
-	return s.stages[len(s.stages)-1]
-}
+func (s *session) current() *stage { return s.stage }
 
 // expand replaces the variables of a word by the stage's environment and the
 // declared build-time variables, of which the former win.
 func (s *session) expand(word string) (string, error) {
 	g := s.current()
-	if g == nil {
-		return word, nil
-	}
 	out, _, err := shell.NewLex(g.escape).ProcessWord(word, shell.EnvsFromSlice(append(g.argEnv(), g.config.Env...)))
 	return out, err
 }
@@ -171,9 +274,12 @@ func (s *session) from(ctx context.Context, d *dockerfile, st *step, from *instr
 	if base == "" {
 		return st.fail(fault.Invalid("base name (%s) should not be blank", from.BaseName))
 	}
-	g := &stage{name: from.Name, escape: d.escape, args: map[string]string{}, config: &image.Config{}}
+	g := s.current()
 	switch earlier := s.stageNamed(base); {
 	case earlier != nil:
+		if err := s.need(ctx, earlier); err != nil {
+			return err
+		}
 		g.image, g.config, g.author = earlier.image, copyConfig(earlier.config), earlier.author
 	case base == "scratch":
 	default:
@@ -190,13 +296,12 @@ func (s *session) from(ctx context.Context, d *dockerfile, st *step, from *instr
 	if _, ok := lookup(g.config.Env, "PATH"); !ok {
 		g.config.Env = append(g.config.Env, defaultPath)
 	}
-	s.stages = append(s.stages, g)
 	return s.settle(g)
 }
 
 // stageNamed finds an earlier stage by its name or number.
 func (s *session) stageNamed(name string) *stage {
-	for _, g := range slices.Backward(s.stages) {
+	for _, g := range slices.Backward(s.stages[:s.stage.index]) {
 		if g.name != "" && strings.EqualFold(g.name, name) {
 			return g
 		}
@@ -215,6 +320,10 @@ func (s *session) baseImage(ctx context.Context, name string, anew bool) (*image
 	}
 	if s.req.Fetch == nil {
 		return img, err
+	}
+	// The client is told of the pull as it goes.
+	if err := s.voice.await(ctx); err != nil {
+		return nil, err
 	}
 	if perr := s.req.Fetch(ctx, name); perr != nil {
 		return nil, perr
@@ -269,7 +378,7 @@ func (s *session) triggers(ctx context.Context) error {
 // sourceStage finds what --from of COPY means: a stage before this one by name
 // or number, or nil for an image.
 func (s *session) sourceStage(name string) (*stage, error) {
-	before := s.stages[:len(s.stages)-1]
+	before := s.stages[:s.stage.index]
 	for _, g := range slices.Backward(before) {
 		if g.name != "" && strings.EqualFold(g.name, name) {
 			return g, nil
