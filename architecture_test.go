@@ -56,6 +56,7 @@ var neighbours = map[string]string{
 	"impl/build":       "impl/image",  // a build makes images
 	"impl/volume":      "impl/plugin", // programs that keep volumes
 	"impl/network":     "impl/plugin", // programs that keep networks
+	"impl/authz":       "impl/plugin", // programs that allow requests
 	"impl/containerfs": "impl/image",  // a container's tree lies on its image's layers
 }
 

@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/seed-50ced230/berth/testbed/plugin"
 )
 
 var (
@@ -21,6 +23,7 @@ var (
 const patience = 60 * time.Second
 
 func TestMain(m *testing.M) {
+	plugin.Main()
 	flag.Parse()
 	if os.Geteuid() != 0 {
 		fmt.Fprintln(os.Stderr, "endurance: a container engine needs root: run the tests as root")

@@ -13,6 +13,7 @@ import (
 
 	"github.com/seed-50ced230/berth/impl/api"
 	"github.com/seed-50ced230/berth/impl/api/listen"
+	"github.com/seed-50ced230/berth/impl/authz"
 	"github.com/seed-50ced230/berth/impl/config"
 	"github.com/seed-50ced230/berth/impl/container"
 	"github.com/seed-50ced230/berth/impl/engine"
@@ -98,7 +99,9 @@ func run(ctx context.Context, c *config.Config, log *slog.Logger, signals *signa
 		}
 		closers = append(closers, closeAside)
 	}
-	edge := api.New(e, api.Options{Version: version, CORS: c.CORS, Logger: log, Observe: observe, Documents: documents()})
+	edge := api.New(e, api.Options{
+		Version: version, CORS: c.CORS, Logger: log, Observe: observe, Documents: documents(), Authorize: authorization(c),
+	})
 	log.Info("berthd is ready", "hosts", c.Hosts, "version", version)
 	served = true
 	return edge.Serve(ctx, listeners, grace)
@@ -135,6 +138,14 @@ func openListeners(ctx context.Context, c *config.Config, options listen.Options
 		options.Logger.Info("a socket with limits", "socket", s.Address, "operations", grants[i].Operations(), "labels", s.Labels)
 	}
 	return listeners, nil
+}
+
+// authorization are the plugins that have to allow requests, nil for none.
+func authorization(c *config.Config) *authz.Chain {
+	if len(c.Authorization) == 0 {
+		return nil
+	}
+	return authz.New(c.Authorization, c.PluginSockets, c.PluginSpecs)
 }
 
 // documents are the contract as the daemon publishes it.
@@ -295,6 +306,6 @@ func settings(c *config.Config) (engine.Settings, error) {
 		CgroupDriver: driver, CgroupParent: c.CgroupParent, IDs: ids,
 		DNS: c.DNS, DNSSearch: c.DNSSearch, DNSOptions: c.DNSOptions,
 		LogDriver: c.LogDriver, LogOptions: c.LogOptions, Ulimits: c.Ulimits,
-		BuildDenied: denied, BuildPids: c.BuildPids, InitPath: shim, Version: version, Commit: commit, BuildTime: buildTime,
+		Authorization: c.Authorization, BuildDenied: denied, BuildPids: c.BuildPids, InitPath: shim, Version: version, Commit: commit, BuildTime: buildTime,
 	}, err
 }

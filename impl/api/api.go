@@ -16,6 +16,7 @@ import (
 	"github.com/seed-50ced230/berth/gen"
 	"github.com/seed-50ced230/berth/gen/hub"
 	"github.com/seed-50ced230/berth/impl/api/bind"
+	"github.com/seed-50ced230/berth/impl/authz"
 	"github.com/seed-50ced230/berth/impl/stream"
 )
 
@@ -32,6 +33,8 @@ type Options struct {
 	// Documents are the published documents, by path ("/swagger.json"), behind
 	// each version's prefix. No operation may have such a path.
 	Documents map[string]Document
+	// Authorize are the plugins that have to allow requests and answers; nil for none.
+	Authorize *authz.Chain
 }
 
 // Document is the published document of each version in one form.
@@ -44,11 +47,13 @@ type Document struct {
 // Edge is an http.Handler for all versions of the API over one engine. It is
 // safe for concurrent use.
 type Edge struct {
-	engine  hub.API
-	tables  *tables
-	headers []header // on every answer
-	logger  *slog.Logger
-	options Options
+	engine hub.API
+	tables *tables
+	// archives are the operations whose body plugins do not see; nil without plugins.
+	archives map[string]bool
+	headers  []header // on every answer
+	logger   *slog.Logger
+	options  Options
 
 	requests atomic.Uint64 // ids of requests, unique in this process
 	conns    *conns
@@ -74,6 +79,9 @@ func New(engine hub.API, options Options) *Edge {
 		logger:  options.Logger,
 		options: options,
 		conns:   newConns(),
+	}
+	if options.Authorize != nil {
+		e.archives = archives()
 	}
 	e.draining, e.drain = context.WithCancel(context.Background())
 	// Clients read the operating system out of "Docker/… (linux)".
@@ -152,21 +160,27 @@ func (e *Edge) serve(x *exchange, a *answer, r *http.Request) error {
 	if err := e.admit(x, r, path, param); err != nil {
 		return err
 	}
-	if route == nil {
-		return e.own(t, a, r, e.options.Documents[path])
+	serve, mode := func(w http.ResponseWriter, r *http.Request) error {
+		return e.own(t, w, r, e.options.Documents[path])
+	}, bind.ModeJSON
+	if route != nil {
+		serve, mode = func(w http.ResponseWriter, r *http.Request) error { return route.Handle(w, r, param) }, route.Mode
 	}
-	if route.Mode != bind.ModeJSON && r.Method == http.MethodGet {
+	if mode != bind.ModeJSON && r.Method == http.MethodGet {
 		ctx, cancel := context.WithCancel(r.Context())
 		defer cancel()
 		defer context.AfterFunc(e.draining, cancel)()
 		r = r.WithContext(ctx)
 	}
-	return route.Handle(a, r, param)
+	if e.options.Authorize == nil {
+		return serve(a, r)
+	}
+	return e.authorized(x, a, r, clean(r.URL.Path), mode, serve)
 }
 
 // own answers what is not an operation of the documents: HEAD /_ping, by
 // which today's clients learn the version, and the documents themselves.
-func (e *Edge) own(t *table, a *answer, r *http.Request, d Document) error {
+func (e *Edge) own(t *table, a http.ResponseWriter, r *http.Request, d Document) error {
 	if r.Method == http.MethodHead {
 		a.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		a.Header().Set("Content-Length", "2") // as of GET's "OK"

@@ -71,6 +71,8 @@ type Config struct {
 	// PluginSockets and PluginSpecs are as impl/plugin.Options has them.
 	PluginSockets string   `json:"plugin-sockets"`
 	PluginSpecs   []string `json:"plugin-specs"`
+	// Authorization are the names of plugins that have to allow requests, in order.
+	Authorization []string `json:"authorization-plugins"`
 	// InsecureRegistries and RegistryMirrors are as image/registry.Options has them.
 	InsecureRegistries []string `json:"insecure-registries"`
 	RegistryMirrors    []string `json:"registry-mirrors"`
@@ -105,6 +107,7 @@ var names = map[string]string{
 	"hosts": "host", "sockets": "socket", "labels": "label", "dns-opts": "dns-opt",
 	"log-opts": "log-opt", "exec-opts": "exec-opt", "default-ulimits": "default-ulimit",
 	"insecure-registries": "insecure-registry", "registry-mirrors": "registry-mirror", "plugin-specs": "plugin-spec",
+	"authorization-plugins": "authorization-plugin",
 }
 
 // Parse reads the arguments (without the program's name) and the file they

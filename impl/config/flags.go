@@ -33,7 +33,7 @@ Flags:
 Every flag but the last two may stand in the configuration file under its
 long name; flags that can be repeated have the plural there (hosts, sockets, labels,
 dns-opts, log-opts, exec-opts, default-ulimits, insecure-registries,
-registry-mirrors, plugin-specs).
+registry-mirrors, plugin-specs, authorization-plugins).
 
 A socket of --socket refuses with 403 what its allow= does not name: operationIds of
 the documents (ContainerList, ContainerInspect, SystemPing, …), their tags
@@ -90,6 +90,7 @@ user and process: message "audit". For example
 	f.StringArrayVar(&c.RegistryMirrors, "registry-mirror", nil, "URL of a mirror of the public registry (repeat)")
 	f.StringVar(&c.PluginSockets, "plugin-sockets", "/run/docker/plugins", "directory of plugins' sockets NAME.sock (empty for none)")
 	f.StringArrayVar(&c.PluginSpecs, "plugin-spec", []string{"/etc/docker/plugins", "/usr/lib/docker/plugins"}, "directory of plugins' addresses NAME.spec and NAME.json (repeat)")
+	f.StringArrayVar(&c.Authorization, "authorization-plugin", nil, "plugin that has to allow every request and answer (repeat; asked in order; one that is dead or slow allows nothing)")
 	f.StringArrayVar(&c.BuildDeny, "build-deny", nil, "ADDRESS or NETWORK/LENGTH that ADD and remote contexts of builds may not reach, such as 169.254.0.0/16 for metadata services or 127.0.0.0/8 for the host's own (repeat; git is HTTP only then)")
 	f.Int64Var(&c.BuildPids, "build-pids-limit", 16384, "most processes and threads of a RUN step, against builds that fork for ever (0: no limit)")
 	f.StringVar(&c.Shim, "shim", "", "path of berth-shim (default: beside berthd)")

@@ -62,6 +62,8 @@ type Settings struct {
 	// InitPath is the program that is a container's first process until its
 	// command runs (GET /info).
 	InitPath string
+	// Authorization are the plugins that allow requests, shown by GET /info.
+	Authorization []string
 	// BuildDenied are networks that ADD and remote contexts of builds may not reach.
 	BuildDenied []netip.Prefix
 	// BuildPids is the most processes and threads of a RUN step; 0 for no limit.

@@ -71,7 +71,7 @@ func (e *Engine) SystemInfo(ctx context.Context, _ *hub.SystemInfoParams) (*mode
 		ServerVersion:      e.Version,
 		OSType:             goruntime.GOOS,
 		CgroupDriver:       e.CgroupDriver,
-		Plugins:            models.PluginsInfo{Volume: e.Volumes.Drivers(ctx), Network: e.networkDrivers(ctx)},
+		Plugins:            models.PluginsInfo{Volume: e.Volumes.Drivers(ctx), Network: e.networkDrivers(ctx), Authorization: e.Authorization},
 		IPv4Forwarding:     host.Enabled("net/ipv4/ip_forward"),
 		BridgeNfIptables:   host.Enabled("net/bridge/bridge-nf-call-iptables"),
 		BridgeNfIp6tables:  host.Enabled("net/bridge/bridge-nf-call-ip6tables"),

@@ -164,7 +164,7 @@ func (p *Plugin) post(ctx context.Context, method string, body []byte, out any) 
 		}
 	}
 	if said.Err != "" {
-		return &AnswerError{p.name, method, printable(said.Err)}
+		return &AnswerError{p.name, method, Printable(said.Err)}
 	}
 	if out == nil || len(text) == 0 {
 		return nil
@@ -178,8 +178,8 @@ func (p *Plugin) post(ctx context.Context, method string, body []byte, out any) 
 	return nil
 }
 
-// printable cuts a plugin's text to what a log and a terminal can bear.
-func printable(text string) string {
+// Printable cuts a plugin's text to what a log and a terminal can bear.
+func Printable(text string) string {
 	if len(text) > maxError {
 		text = text[:maxError] + "…"
 	}

@@ -24,6 +24,8 @@ func Main() {
 	switch kind {
 	case "volume":
 		err = ServeVolumes(socket, dir)
+	case "authorization":
+		err = ServeAuthorization(socket, dir)
 	case "network":
 		err = ServeNetworks(socket, dir)
 	case "address":
