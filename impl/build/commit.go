@@ -49,7 +49,8 @@ func (s *session) cached(ctx context.Context, g *stage, probe *image.Config) (bo
 		return false, nil
 	}
 	for _, img := range s.Images.Children(g.image) {
-		if img.Damaged == nil && img.ContainerConfig != nil && stepKey(img.ContainerConfig) == stepKey(probe) && ordinary(img.ContainerConfig) && ordinary(probe) {
+		// An image that came from elsewhere proves nothing by its configuration.
+		if img.Built && img.Damaged == nil && img.ContainerConfig != nil && stepKey(img.ContainerConfig) == stepKey(probe) && ordinary(img.ContainerConfig) && ordinary(probe) {
 			g.image = img.ID
 			g.config.Image = probe.Image
 			s.landed()

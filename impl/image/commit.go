@@ -26,6 +26,7 @@ func (s *Store) Commit(ctx context.Context, id string, o CommitOptions) (*Image,
 	}
 	in := s.newIngest()
 	defer in.abort()
+	in.built = true
 	name := ""
 	if o.Ref != "" {
 		tagged, err := parseTagged(o.Ref, "")

@@ -19,6 +19,10 @@ type Image struct {
 	// Parent is the image this one was built on or committed from. It is a
 	// local record: empty after pull and import.
 	Parent digest.Digest
+	// Built says that this store committed it (a build's step, a container), so
+	// that it holds what its configuration says was done. What came from elsewhere
+	// may claim anything.
+	Built bool
 	// Tags are the familiar names ("busybox:latest", "host:5000/a/b:c"), sorted.
 	Tags []string
 	// RepoDigests are the familiar digest references ("busybox@sha256:…"), sorted.

@@ -37,6 +37,7 @@ type ingest struct {
 	mu      sync.Mutex                 // guards dirs: layers are unpacked side by side
 	dirs    map[string]bool            // made by this ingest
 	kept    []digest.Digest            // blobs in the cache that may have no record
+	built   bool                       // the images are this store's own work: see Image.Built
 	holds   []digest.Digest            // chains that were there and must stay until commit
 }
 
@@ -177,6 +178,7 @@ func (in *ingest) image(raw []byte, parent digest.Digest) (*Image, error) {
 	if len(img.History) > 0 && steps != len(img.RootFS.DiffIDs) {
 		return nil, fault.Invalid("image %s: history with %d layers, but there are %d", short(img.ID.String()), steps, len(img.RootFS.DiffIDs))
 	}
+	img.Built = in.built
 	in.images = append(in.images, img)
 	return img, nil
 }
@@ -203,7 +205,9 @@ func (in *ingest) commit() error {
 		}
 	}
 	for _, img := range in.images {
-		if old := s.images[img.ID]; old == nil || old.Parent == "" && img.Parent != "" {
+		// The same image again: a record of its making is worth more than none, and
+		// what this store made itself stays as it is.
+		if old := s.images[img.ID]; old == nil || img.Built && !old.Built || !old.Built && old.Parent == "" && img.Parent != "" {
 			ch.images = append(ch.images, img)
 		}
 	}

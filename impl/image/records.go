@@ -32,6 +32,7 @@ var (
 // imageRecord is what the store knows about an image beside its configuration.
 type imageRecord struct {
 	Parent digest.Digest `json:"parent,omitempty"`
+	Built  bool          `json:"built,omitempty"` // Image.Built
 	Loaded time.Time     `json:"loaded"`
 }
 
@@ -121,7 +122,9 @@ func (s *Store) readRecords(tx *bbolt.Tx) error {
 			if digest.FromBytes(raw) != id {
 				err = errors.New("configuration does not match the id")
 			} else {
-				img, err = s.newImage(id, raw, rec.Parent)
+				if img, err = s.newImage(id, raw, rec.Parent); err == nil {
+					img.Built = rec.Built
+				}
 			}
 		}
 		if err != nil {
@@ -210,7 +213,7 @@ func (s *Store) transact(ch change) error {
 			if err := tx.Bucket(bucketConfigs).Put([]byte(img.ID), img.Raw); err != nil {
 				return err
 			}
-			if err := put(bucketImages, img.ID.String(), imageRecord{Parent: img.Parent, Loaded: time.Now().UTC()}); err != nil {
+			if err := put(bucketImages, img.ID.String(), imageRecord{Parent: img.Parent, Built: img.Built, Loaded: time.Now().UTC()}); err != nil {
 				return err
 			}
 		}
