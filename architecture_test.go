@@ -45,6 +45,7 @@ var rooms = []struct {
 	{"impl/stream", 0},
 	{"impl/wire", 0},
 	{"impl/database", 0},
+	{"impl/manual", 0},
 	{"impl/fault", 0},
 	{"impl/userns", 0}, // what layers, networks and processes have in common in a user namespace
 	{"spec", 0},

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/seed-50ced230/berth/impl/config"
+	"github.com/seed-50ced230/berth/impl/manual"
 )
 
 // Set by the build (-ldflags -X).
@@ -32,18 +33,23 @@ func main() {
 		fmt.Printf("berthd version %s, commit %s\n", version, commit)
 		return
 	}
-	if err == nil {
+	if err == nil && c.Manual != "" {
+		err = manual.Write(os.Stdout, config.Manual(), c.Manual)
+	} else if err == nil {
 		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 		defer stop()
 		if c.Check {
 			os.Exit(check(ctx, c, os.Stdout))
+		}
+		if c.Doctor {
+			os.Exit(examine(ctx, c, os.Stdout))
 		}
 		signals := catch(c)
 		err = run(ctx, c, logger(c, signals.level), signals)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "berthd:", err)
-		if len(os.Args) > 1 && os.Args[1] == "check" {
+		if len(os.Args) > 1 && (os.Args[1] == "check" || os.Args[1] == "doctor") {
 			os.Exit(checkFailed) // its arguments were wrong
 		}
 		os.Exit(1)

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/seed-50ced230/berth/impl/api"
@@ -28,7 +29,6 @@ import (
 	"github.com/seed-50ced230/berth/impl/runtime"
 	"github.com/seed-50ced230/berth/impl/userns"
 	"github.com/seed-50ced230/berth/impl/volume"
-	"github.com/seed-50ced230/berth/spec"
 )
 
 // grace is how long requests under way may take at shutdown.
@@ -64,7 +64,8 @@ func run(ctx context.Context, c *config.Config, log *slog.Logger, signals *signa
 	// Listening comes first, so that clients wait in the queue instead of being
 	// refused while the engine looks after its containers.
 	options := listenOptions(c, log)
-	listeners, err := openListeners(ctx, c, options)
+	hosts := c.Listen(listen.Passed())
+	listeners, err := openListeners(ctx, hosts, c.Sockets, options)
 	if err != nil {
 		return err
 	}
@@ -102,24 +103,26 @@ func run(ctx context.Context, c *config.Config, log *slog.Logger, signals *signa
 	edge := api.New(e, api.Options{
 		Version: version, CORS: c.CORS, Logger: log, Observe: observe, Documents: documents(), Authorize: authorization(c),
 	})
-	log.Info("berthd is ready", "hosts", c.Hosts, "version", version)
+	log.Info("berthd is ready", "hosts", hosts, "version", version)
 	served = true
+	tell(log, instance.Manager{}.Ready("serves "+strings.Join(hosts, ", ")))
+	defer context.AfterFunc(ctx, func() { tell(log, instance.Manager{}.Stopping()) })()
 	return edge.Serve(ctx, listeners, grace)
 }
 
 // openListeners opens the hosts, and the sockets with their grants.
-func openListeners(ctx context.Context, c *config.Config, options listen.Options) (_ []net.Listener, err error) {
-	grants := make([]*grant.Grant, len(c.Sockets))
-	for i, s := range c.Sockets {
+func openListeners(ctx context.Context, hosts []string, sockets config.Sockets, options listen.Options) (_ []net.Listener, err error) {
+	grants := make([]*grant.Grant, len(sockets))
+	for i, s := range sockets {
 		if grants[i], err = grant.New(s.Address, s.Allow, s.Labels); err != nil {
 			return nil, fmt.Errorf("socket %s: %w", s.Address, err)
 		}
 	}
-	listeners, err := listen.Open(ctx, c.Hosts, options)
+	listeners, err := listen.Open(ctx, hosts, options)
 	if err != nil {
 		return nil, err
 	}
-	for i, s := range c.Sockets {
+	for i, s := range sockets {
 		own := options
 		own.TLS = nil // there is none on unix sockets
 		if s.Group != "" {
@@ -148,14 +151,11 @@ func authorization(c *config.Config) *authz.Chain {
 	return authz.New(c.Authorization, c.PluginSockets, c.PluginSpecs)
 }
 
-// documents are the contract as the daemon publishes it.
-func documents() map[string]api.Document {
-	return map[string]api.Document{
-		"/swagger.json": {MediaType: "application/json", Read: func(version string) ([]byte, bool, error) {
-			document, ok := spec.Document(version)
-			return document, ok, nil
-		}},
-		"/swagger.yaml": {MediaType: "application/yaml", Read: spec.YAML}, // RFC 9512
+// tell logs that the service manager could not be told: the daemon works all
+// the same.
+func tell(log *slog.Logger, err error) {
+	if err != nil {
+		log.Warn("service manager", "error", err)
 	}
 }
 

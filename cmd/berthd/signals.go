@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/seed-50ced230/berth/impl/config"
+	"github.com/seed-50ced230/berth/impl/instance"
 )
 
 // signals are those that do not end the daemon: SIGHUP has it read its
@@ -50,7 +51,9 @@ func (s *signals) serve(ctx context.Context, r *reloader) (stop func() error) {
 				return
 			case caught := <-s.caught:
 				if caught == syscall.SIGHUP {
+					tell(r.log, instance.Manager{}.Reloading())
 					r.reload(os.Args[1:])
+					tell(r.log, instance.Manager{}.Ready("read its configuration again"))
 					continue
 				}
 				path, err := writeStacks(r.present.ExecRoot)

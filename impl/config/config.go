@@ -29,6 +29,7 @@ const NoBridge = "none"
 
 // Config are the daemon's settings. The json names are the keys of the file.
 type Config struct {
+	// Hosts are empty if none is given; Listen tells where to listen then.
 	Hosts []string `json:"hosts"`
 	// Sockets are further listeners, which allow only what they name.
 	Sockets      Sockets  `json:"sockets"`
@@ -96,6 +97,11 @@ type Config struct {
 	// Check asks to check what the data root holds, and for no daemon; Repair
 	// to repair it, too.
 	Check, Repair bool `json:"-"`
+	// Doctor asks to look at the host, and for no daemon; Quiet for what is not in
+	// order only, JSON for findings that programs read.
+	Doctor, Quiet, JSON bool `json:"-"`
+	// Manual asks for the manual in this format, and for no daemon.
+	Manual string `json:"-"`
 }
 
 // Pairs are options of the form key=value.
@@ -115,27 +121,29 @@ var names = map[string]string{
 // usage.
 func Parse(args []string, usage io.Writer) (*Config, error) {
 	c := &Config{}
-	flags := c.flags(usage)
-	if len(args) > 0 && args[0] == "check" {
-		c.Check, args = true, args[1:]
-		c.checkFlags(flags, usage)
-	}
-	if err := flags.Parse(args); err != nil {
+	flags, err := c.parse(args, usage)
+	if err != nil {
 		return nil, err
 	}
-	if flags.NArg() > 0 {
-		return nil, fmt.Errorf("unexpected argument %q: berthd takes flags only (or check before them), see berthd --help", flags.Arg(0))
-	}
-	if c.ShowVersion {
+	if c.ShowVersion || c.Manual != "" {
 		return c, nil
 	}
 	if err := c.readFile(flags); err != nil {
 		return nil, err
 	}
-	if len(c.Hosts) == 0 {
-		c.Hosts = []string{DefaultHost}
-	}
 	return c, c.check()
+}
+
+// Listen is where the daemon listens: as it is told, else on the sockets that
+// systemd passed if it passed any, else on DefaultHost.
+func (c *Config) Listen(passed bool) []string {
+	switch {
+	case len(c.Hosts) > 0:
+		return c.Hosts
+	case passed:
+		return []string{"fd://"}
+	}
+	return []string{DefaultHost}
 }
 
 // readFile merges the file. A setting may stand in the file or on the command
@@ -148,21 +156,21 @@ func (c *Config) readFile(flags *pflag.FlagSet) error {
 		}
 		return fmt.Errorf("read the configuration file: %w", err)
 	}
-	var keys map[string]json.RawMessage
-	if err := json.Unmarshal(data, &keys); err != nil {
+	var given map[string]json.RawMessage
+	if err := json.Unmarshal(data, &given); err != nil {
 		return fmt.Errorf("configuration file %s: %w", c.File, err)
 	}
+	known := map[string]string{}
+	for name, key := range keys((&Config{}).flags()) {
+		known[key] = name
+	}
 	var unknown, both []string
-	for key := range keys {
-		name := key
-		if n, ok := names[key]; ok {
-			name = n
-		}
-		f := flags.Lookup(name)
+	for key := range given {
+		name, ok := known[key]
 		switch {
-		case f == nil || key == "config-file" || key == "version" || key == "help" || key == "repair":
+		case !ok:
 			unknown = append(unknown, key)
-		case f.Changed:
+		case flags.Changed(name):
 			both = append(both, key)
 		}
 	}

@@ -3,7 +3,6 @@ package config
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
@@ -11,42 +10,10 @@ import (
 	"github.com/spf13/pflag"
 )
 
-func (c *Config) flags(usage io.Writer) *pflag.FlagSet {
+// flags are those of the daemon.
+func (c *Config) flags() *pflag.FlagSet {
 	f := pflag.NewFlagSet("berthd", pflag.ContinueOnError)
 	f.SortFlags = false
-	f.SetOutput(usage)
-	f.Usage = func() {
-		fmt.Fprintf(usage, `berthd is a container engine that speaks the Docker Remote API v1.18 to v1.23.
-
-Usage:
-  berthd [flags]
-  berthd check [--repair] [flags]            check the data root of a stopped daemon; see berthd check --help
-
-Examples:
-  berthd                                     listen on %s
-  berthd -H unix:///run/a.sock -H fd://      several listeners
-  berthd -H tcp://127.0.0.1:2376 --tlsverify --tlscacert ca.pem --tlscert cert.pem --tlskey key.pem
-  DOCKER_HOST=%s DOCKER_API_VERSION=1.23 docker ps
-
-Flags:
-%s
-Every flag but the last two may stand in the configuration file under its
-long name; flags that can be repeated have the plural there (hosts, sockets, labels,
-dns-opts, log-opts, exec-opts, default-ulimits, insecure-registries,
-registry-mirrors, plugin-specs, authorization-plugins).
-
-A socket of --socket refuses with 403 what its allow= does not name: operationIds of
-the documents (ContainerList, ContainerInspect, SystemPing, …), their tags
-(Containers, Images, Networks, Volumes, Misc), Documents for /swagger.json. With
-label= (several: all must be there) its clients see and change only containers,
-networks and volumes with the label, and what they create gets it; what they
-create may not reach the host: no host paths, devices, capabilities, host
-namespaces, foreign volumes or networks. Images are common to all sockets. The log
-tells of every refusal (level warn) and every allowed change (level info) with socket,
-user and process: message "audit". For example
-  --socket unix:///run/ci.sock,allow=Containers+ImageList+SystemPing,label=team=ci,group=ci
-`, DefaultHost, DefaultHost, f.FlagUsages())
-	}
 	f.StringArrayVarP(&c.Hosts, "host", "H", nil, "listen on unix://PATH, tcp://HOST:PORT or fd:// (repeat; default "+DefaultHost+")")
 	f.Var(&c.Sockets, "socket", "listen on a further socket that allows only what it names: unix://PATH,allow=OPERATION+TAG+…[,label=NAME=VALUE…][,group=GROUP] (repeat; see below)")
 	f.StringVar(&c.DataRoot, "data-root", "/var/lib/berth", "directory of images, containers and volumes")
@@ -88,9 +55,9 @@ user and process: message "audit". For example
 	f.StringVar(&c.UsernsRemap, "userns-remap", "", "run containers in user namespaces with the subordinate ids of default, USER[:GROUP] or UID[:GID] (default: user dockremap, made if it is not there; empty: no user namespaces)")
 	f.StringArrayVar(&c.InsecureRegistries, "insecure-registry", nil, "HOST[:PORT] or NETWORK/LENGTH that may do without verified TLS (repeat; 127.0.0.0/8 always may)")
 	f.StringArrayVar(&c.RegistryMirrors, "registry-mirror", nil, "URL of a mirror of the public registry (repeat)")
+	f.StringArrayVar(&c.Authorization, "authorization-plugin", nil, "plugin that has to allow every request and answer (repeat; asked in order; one that is dead or slow allows nothing)")
 	f.StringVar(&c.PluginSockets, "plugin-sockets", "/run/docker/plugins", "directory of plugins' sockets NAME.sock (empty for none)")
 	f.StringArrayVar(&c.PluginSpecs, "plugin-spec", []string{"/etc/docker/plugins", "/usr/lib/docker/plugins"}, "directory of plugins' addresses NAME.spec and NAME.json (repeat)")
-	f.StringArrayVar(&c.Authorization, "authorization-plugin", nil, "plugin that has to allow every request and answer (repeat; asked in order; one that is dead or slow allows nothing)")
 	f.StringArrayVar(&c.BuildDeny, "build-deny", nil, "ADDRESS or NETWORK/LENGTH that ADD and remote contexts of builds may not reach, such as 169.254.0.0/16 for metadata services or 127.0.0.0/8 for the host's own (repeat; git is HTTP only then)")
 	f.Int64Var(&c.BuildPids, "build-pids-limit", 16384, "most processes and threads of a RUN step, against builds that fork for ever (0: no limit)")
 	f.StringVar(&c.Shim, "shim", "", "path of berth-shim (default: beside berthd)")
@@ -101,42 +68,6 @@ user and process: message "audit". For example
 	f.StringVar(&c.File, "config-file", DefaultFile, "settings as JSON, in the form of daemon.json")
 	f.BoolVarP(&c.ShowVersion, "version", "v", false, "print the version and exit")
 	return f
-}
-
-// checkFlags makes the flags those of berthd check: the daemon's own, so that its
-// command line and configuration file say where its data are, and --repair.
-func (c *Config) checkFlags(f *pflag.FlagSet, usage io.Writer) {
-	f.BoolVar(&c.Repair, "repair", false, "repair what can be repaired and remove what is beyond saving")
-	f.Usage = func() {
-		shown := pflag.NewFlagSet("", pflag.ContinueOnError)
-		shown.SortFlags = false
-		for _, name := range []string{"repair", "data-root", "exec-root", "config-file", "log-level", "log-format"} {
-			shown.AddFlag(f.Lookup(name))
-		}
-		fmt.Fprintf(usage, `berthd check reads all images, layers, names and databases below the data root and
-compares them with what they should be. The daemon must not run meanwhile.
-Without --repair nothing is changed. With --repair, no container may run either:
-they outlive the daemon, and need the layers that a repair replaces or removes.
-
-With --repair, a layer is unpacked again if its compressed form is kept. What
-is beyond saving is removed: an image with a damaged layer, with its names
-(pull or load it again), records that make no sense, damaged compressed layers.
-A damaged database is replaced by one with everything that could be read; the old
-file stays beside it. What containers wrote is never touched.
-
-Usage:
-  berthd check [--repair] [--data-root DIR] [--exec-root DIR]
-
-Exit status:
-  0  everything is whole, or was made so
-  1  something is damaged or lost; it was printed, one line each
-  2  the check could not be made: the daemon or a container runs, a file cannot be read, …
-
-Flags:
-%s
-All other flags of the daemon are accepted, too, and mean nothing here.
-`, shown.FlagUsages())
-	}
 }
 
 // String gives key=value items in the order of the keys.

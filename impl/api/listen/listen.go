@@ -80,7 +80,11 @@ func open(ctx context.Context, address string, options Options, config *tls.Conf
 	case "tcp":
 		return one(openTCP(ctx, rest, options, config))
 	case "fd":
-		return activated.take(rest)
+		listeners, err := activated.take(rest)
+		if err != nil {
+			return nil, err
+		}
+		return protect(listeners, options, config)
 	}
 	return nil, fmt.Errorf("unknown scheme %s://; unix://, tcp:// and fd:// are known", scheme)
 }
@@ -104,15 +108,42 @@ func openTCP(ctx context.Context, address string, options Options, config *tls.C
 		address = net.JoinHostPort(host, port)
 	}
 	if config == nil && !options.InsecureTCP {
-		return nil, errors.New("refused, as whoever reaches a TCP socket without TLS is root on this machine; give a certificate and a key, or allow it explicitly")
+		return nil, errPlain
 	}
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, err
 	}
+	return overTLS(l, options, config), nil
+}
+
+var errPlain = errors.New("refused, as whoever reaches a TCP socket without TLS is root on this machine; give a certificate and a key, or allow it explicitly")
+
+// overTLS puts TLS on a TCP socket, or says that it has none.
+func overTLS(l net.Listener, options Options, config *tls.Config) net.Listener {
 	if config == nil {
 		options.Logger.Warn("a TCP socket is open without TLS: whoever reaches it is root on this machine", "address", l.Addr().String())
-		return l, nil
+		return l
 	}
-	return tls.NewListener(l, config), nil
+	return tls.NewListener(l, config)
+}
+
+// protect makes sockets that systemd opened what they would be had they been
+// opened here. On an error all are closed.
+func protect(listeners []net.Listener, options Options, config *tls.Config) ([]net.Listener, error) {
+	for i, l := range listeners {
+		switch {
+		case l.Addr().Network() == "unix":
+			listeners[i] = mendingListener{l}
+		case config == nil && !options.InsecureTCP:
+			err := fmt.Errorf("%s: %w", l.Addr(), errPlain)
+			for _, l := range listeners {
+				err = errors.Join(err, l.Close())
+			}
+			return nil, err
+		default:
+			listeners[i] = overTLS(l, options, config)
+		}
+	}
+	return listeners, nil
 }

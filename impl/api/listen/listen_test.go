@@ -11,6 +11,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/big"
 	"net"
 	"net/http"
@@ -326,5 +327,56 @@ func TestActivation(t *testing.T) {
 		if err != nil || string(out) != want {
 			t.Errorf("%s: %q %v, wanted %q", addresses, out, err, want)
 		}
+	}
+}
+
+// TestActivatedAsOpened: a socket of systemd's is protected and mended as one that
+// the daemon opens itself.
+func TestActivatedAsOpened(t *testing.T) {
+	type filer interface {
+		net.Listener
+		File() (*os.File, error)
+	}
+	pass := func(network, address string) *passed {
+		l, err := net.Listen(network, address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = l.Close() })
+		file, err := l.(filer).File()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &passed{looked: true, files: []*os.File{file}}
+	}
+	log := slog.New(slog.DiscardHandler)
+	open := func(p *passed, options Options, config *tls.Config) (net.Listener, error) {
+		options.Logger = log
+		listeners, err := open(t.Context(), "fd://", options, config, p)
+		if err != nil {
+			return nil, err
+		}
+		t.Cleanup(func() { _ = listeners[0].Close() })
+		return listeners[0], nil
+	}
+	if _, err := open(pass("tcp", "127.0.0.1:0"), Options{}, nil); err == nil || !strings.Contains(err.Error(), "without TLS is root") {
+		t.Errorf("a TCP socket without TLS: %v", err)
+	}
+	if _, err := open(pass("tcp", "127.0.0.1:0"), Options{InsecureTCP: true}, nil); err != nil {
+		t.Errorf("a TCP socket that may do without TLS: %v", err)
+	}
+	l, err := open(pass("tcp", "127.0.0.1:0"), Options{}, &tls.Config{MinVersion: tls.VersionTLS12})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if name := fmt.Sprintf("%T", l); name != "*tls.listener" {
+		t.Errorf("with TLS it is a %s", name)
+	}
+	l, err = open(pass("unix", filepath.Join(t.TempDir(), "s")), Options{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := l.(mendingListener); !ok {
+		t.Errorf("a unix socket is a %T: the Host header of old clients is not mended", l)
 	}
 }

@@ -14,6 +14,12 @@ import (
 // (sd_listen_fds(3)).
 const firstPassed = 3
 
+// Passed says whether systemd passed sockets to this process, as long as Open
+// has not taken them.
+func Passed() bool {
+	return os.Getenv("LISTEN_PID") == strconv.Itoa(os.Getpid()) && os.Getenv("LISTEN_FDS") != "" && os.Getenv("LISTEN_FDS") != "0"
+}
+
 // passed are the sockets of systemd's socket activation. They are looked for
 // when the first fd:// address comes, and every one is given out once.
 type passed struct {
