@@ -16,6 +16,8 @@ import (
 	"os"
 
 	"github.com/spf13/pflag"
+
+	"github.com/seed-50ced230/berth/impl/manual"
 )
 
 func main() {
@@ -23,7 +25,7 @@ func main() {
 }
 
 func run(arguments []string, stdout, stderr io.Writer) int {
-	options, err := parse(arguments, stderr)
+	o, err := parse(arguments, stderr)
 	if errors.Is(err, pflag.ErrHelp) {
 		return 0
 	}
@@ -33,12 +35,14 @@ func run(arguments []string, stdout, stderr io.Writer) int {
 	}
 	perform := test
 	switch {
-	case options.list:
+	case o.manual != "":
+		perform = func(o options, w io.Writer) (int, error) { return 0, manual.Write(w, program(o.flags), o.manual) }
+	case o.list:
 		perform = list
-	case options.selfTest:
+	case o.selfTest:
 		perform = selfTest
 	}
-	status, err := perform(options, stdout)
+	status, err := perform(o, stdout)
 	if err != nil {
 		fmt.Fprintln(stderr, "berth-conformance:", err)
 		return 2

@@ -12,6 +12,7 @@ import (
 
 	"github.com/seed-50ced230/berth/conformance"
 	"github.com/seed-50ced230/berth/conformance/document"
+	"github.com/seed-50ced230/berth/impl/manual"
 	"github.com/seed-50ced230/berth/spec"
 	"github.com/spf13/pflag"
 )
@@ -36,6 +37,10 @@ type options struct {
 	verbose      bool
 	selfTest     bool
 	alone        bool
+	// manual asks for the manual in this format, and for no test; flags are what
+	// it tells of.
+	manual string
+	flags  *pflag.FlagSet
 }
 
 func parse(arguments []string, stderr io.Writer) (options, error) {
@@ -43,31 +48,12 @@ func parse(arguments []string, stderr io.Writer) (options, error) {
 	flags := pflag.NewFlagSet("berth-conformance", pflag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.SortFlags = false
-	flags.Usage = func() {
-		fmt.Fprintf(stderr, `berth-conformance asks a daemon of the Docker Remote API everything that the
-documents of versions 1.18 to 1.23 say, and reports what it answers.
-
-Usage:
-  berth-conformance [flags]
-
-Examples:
-  berth-conformance -H unix:///var/run/docker.sock --api 1.23 --report reports/docker
-  berth-conformance -H tcp://127.0.0.1:2376 --tlscacert ca.pem --tlscert cert.pem --tlskey key.pem
-  berth-conformance -H unix:///run/berth.sock --reference unix:///var/run/docker.sock --report reports
-  berth-conformance --list --label-filter 'v1.21 && stream'
-
-Verdicts: pass; fail (the daemon did something else); unsupported (it says 501
-or refuses the version); blocked (a precondition could not be built); suite
-error (the suite is wrong).
-
-Exit status:
-  0  all cases that MUST pass did; with --expected-reds: exactly the listed ones are red
-  1  some did not
-  2  the suite could not run
-  3  all that ran passed, but cases that MUST pass were left out: the result is "partial"
-
-Flags:
-%s`, flags.FlagUsages())
+	flags.Usage = func() { manual.Help(stderr, program(flags), "") }
+	if len(arguments) > 0 && arguments[0] == "manual" {
+		o.manual, arguments = "man", arguments[1:]
+		if len(arguments) > 0 {
+			o.manual, arguments = arguments[0], arguments[1:]
+		}
 	}
 	flags.StringVarP(&o.host, "host", "H", "unix:///var/run/berth.sock", "daemon to test, unix:///path or tcp://host:port")
 	flags.StringVar(&o.reference, "reference", "", "second daemon to run each case on, too; the report shows where its answers differ")
@@ -90,6 +76,7 @@ Flags:
 	if err := flags.Parse(arguments); err != nil {
 		return o, err
 	}
+	o.flags = flags
 	if flags.NArg() > 0 {
 		return o, fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}

@@ -48,3 +48,13 @@ func TestWrongUseIsStatus2(t *testing.T) {
 		}
 	}
 }
+
+func TestManual(t *testing.T) {
+	var page, help bytes.Buffer
+	if status := run([]string{"manual"}, &page, io.Discard); status != 0 || !strings.HasPrefix(page.String(), ".") || !strings.Contains(page.String(), `expected\-reds`) {
+		t.Errorf("status %d:\n%s", status, page.String())
+	}
+	if status := run([]string{"manual", "html"}, io.Discard, &help); status != 2 || !strings.Contains(help.String(), "man, markdown, bash, zsh, fish") {
+		t.Errorf("status %d: %s", status, help.String())
+	}
+}
