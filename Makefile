@@ -47,9 +47,12 @@ build: setup-build ## build all programs into bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/berth-quickstart ./cmd/berth-quickstart
 
 .PHONY: install
-install: build ## install berthd, berth-shim, berth-logger and berth-conformance (PREFIX, DESTDIR)
-	install -d '$(DESTDIR)$(PREFIX)/bin'
-	install -m 0755 bin/berthd bin/berth-shim bin/berth-logger bin/berth-conformance '$(DESTDIR)$(PREFIX)/bin'
+install: build ## install programs, man pages, completions, systemd units, guides (PREFIX, DESTDIR)
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' tools/install
+
+.PHONY: package
+package: build ## make the Debian package build/package/*.deb, with a bill of materials
+	@VERSION='$(VERSION)' tools/make-package
 
 ##@ Prove
 
@@ -107,6 +110,11 @@ test-networks: setup-test ## make, take over and remove 1,000 networks (BERTH_NE
 test-cgroup2: setup-build build ## control groups v2 on a Debian kernel in qemu, both drivers (minutes; not part of test)
 	@tools/setup vm
 	@tools/test-cgroup2
+
+.PHONY: test-package
+test-package: build ## the Debian package: same bytes twice, a clean system, systemd in a virtual machine (minutes; not part of test)
+	@tools/setup vm
+	@tools/test-package
 
 .PHONY: conformance
 conformance: build ## replay every documented example against a fresh berthd

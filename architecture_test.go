@@ -26,6 +26,7 @@ var rooms = []struct {
 	{"fieldtest", 9},
 	{"buildtest", 9},
 	{"cgroup2test", 9},
+	{"packagetest", 9},
 	{"bench", 9},
 	{"testbed", 8}, // what tests drive: daemons, registries, images
 	{"gen/client/", 7},
