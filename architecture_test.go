@@ -34,6 +34,7 @@ var rooms = []struct {
 	{"impl/api/listen", 2},
 	{"impl/api", 7},
 	{"impl/engine", 7},
+	{"impl/doctor", 7}, // looks at the host for all of the others
 	{"impl/client", 8}, // the generated client as a Go program wants it
 	{"gen/hub/models", 2},
 	{"gen/hub/routes", 5},

@@ -42,7 +42,7 @@ func main() {
 			os.Exit(check(ctx, c, os.Stdout))
 		}
 		if c.Doctor {
-			os.Exit(examine(ctx, c, os.Stdout))
+			os.Exit(examine(c, os.Stdout))
 		}
 		signals := catch(c)
 		err = run(ctx, c, logger(c, signals.level), signals)

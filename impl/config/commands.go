@@ -150,7 +150,7 @@ func (c *Config) doctorCommand(f *pflag.FlagSet) manual.Command {
 		Usage: []string{"berthd doctor [--quiet] [--json] [flags of the daemon]"},
 		About: []string{
 			"berthd doctor looks whether this host has what the daemon needs with the settings that the other flags and the configuration file give it: the kernel's features, control groups, " +
-				"overlayfs, nftables, seccomp, mounts, addresses and ports, programs, certificates, disk and stores. It changes nothing. Each finding is one line; what is not in order is " +
+				"overlayfs, nftables, seccomp, mounts, addresses and ports, programs, certificates, disk and stores. It tries things out and leaves nothing behind. Each finding is one line; what is not in order is " +
 				"followed by what to do. It may run beside the daemon, and as root only sees everything.",
 		},
 		Flags: with(c.doctorFlags(), f, "host", "data-root", "exec-root", "bridge", "bip", "config-file"),
