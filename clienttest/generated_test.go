@@ -2,7 +2,16 @@ package clienttest
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
 	"io"
+	"math/big"
 	"net"
 	"os"
 	"os/exec"
@@ -10,6 +19,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // packages is where "make clients" puts the clients in other languages.
@@ -17,17 +27,82 @@ const packages = "../build/clients"
 
 // examples are the examples of the generated clients: each runs a container,
 // speaks with an exec in it, follows its log, sends it a line and waits for it.
-var examples = map[string]func() *exec.Cmd{
-	"python": func() *exec.Cmd {
-		cmd := exec.Command(pythonProgram, "-B", "example.py")
+// They take the packages of a directory, an address and a version.
+var examples = map[string]func(t *testing.T, packages, address, version string) *exec.Cmd{
+	"python": func(_ *testing.T, packages, address, version string) *exec.Cmd {
+		cmd := exec.Command(pythonProgram, "-B", "example.py", address, version)
 		cmd.Dir = filepath.Join(packages, "python")
 		return cmd
 	},
-	"typescript": func() *exec.Cmd {
-		cmd := exec.Command("node", "example.mjs")
+	"typescript": func(_ *testing.T, packages, address, version string) *exec.Cmd {
+		cmd := exec.Command("node", "example.mjs", address, version)
 		cmd.Dir = filepath.Join(packages, "typescript")
 		return cmd
 	},
+	"go": func(t *testing.T, _, address, version string) *exec.Cmd {
+		return exec.Command(goExample(t, version), address)
+	},
+}
+
+// goExample builds the example in Go for a version: its own text with that
+// version's packages.
+func goExample(t *testing.T, version string) (program string) {
+	t.Helper()
+	source, err := filepath.Abs("../clients/go/example/main.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := os.ReadFile(source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pkg := "v" + strings.ReplaceAll(version, ".", "_")
+	text := strings.NewReplacer("v1_23", pkg, `"1.23"`, `"`+version+`"`).Replace(string(raw))
+	// A model that differs from the newest version's is the version's own.
+	if _, err := os.Stat("../gen/" + pkg + "/models/exec_config.go"); err == nil {
+		text = strings.Replace(text, "berth/gen/hub/models", "berth/gen/"+pkg+"/models", 1)
+	}
+	dir := t.TempDir()
+	changed, overlay := filepath.Join(dir, "main.go"), filepath.Join(dir, "overlay.json")
+	replace, err := json.Marshal(map[string]map[string]string{"Replace": {source: changed}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.WriteFile(changed, []byte(text), 0o600), os.WriteFile(overlay, replace, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	program = filepath.Join(dir, "example")
+	if out, err := exec.Command("go", "build", "-trimpath", "-overlay", overlay, "-o", program, "../clients/go/example").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return program
+}
+
+// runExample runs one and looks at what it says. certificates is a directory, or
+// empty for no TLS.
+func runExample(t *testing.T, language, packages, address, version, certificates string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
+	defer cancel()
+	made := examples[language](t, packages, address, version)
+	cmd := exec.CommandContext(ctx, made.Path, made.Args[1:]...)
+	cmd.Dir = made.Dir
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}
+	if certificates != "" {
+		cmd.Env = append(cmd.Env, "DOCKER_CERT_PATH="+certificates)
+	}
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	want := []string{"exec stdout HELLO", "exit code 0", "stderr to stderr", "stdout done", "stdout line 1", "stdout line 2", "stdout line 3"}
+	// Several lines may come in one frame, which names the stream once.
+	text := strings.ReplaceAll(strings.TrimSpace(string(out)), "\nline ", "\nstdout line ")
+	got := strings.Split(text, "\n")
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		t.Errorf("the example says:\n%s", out)
+	}
 }
 
 // TestGeneratedClients runs the examples at every version, over the unix
@@ -35,8 +110,7 @@ var examples = map[string]func() *exec.Cmd{
 func TestGeneratedClients(t *testing.T) {
 	t.Parallel()
 	tcp := relay(t, strings.TrimPrefix(engine, "unix://"))
-	want := []string{"exec stdout HELLO", "exit code 0", "stderr to stderr", "stdout done", "stdout line 1", "stdout line 2", "stdout line 3"}
-	for language, example := range examples {
+	for language := range examples {
 		for i, version := range versions {
 			address := engine
 			if i%2 == 1 {
@@ -44,25 +118,97 @@ func TestGeneratedClients(t *testing.T) {
 			}
 			t.Run(language+"/"+version, func(t *testing.T) {
 				t.Parallel()
-				ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
-				defer cancel()
-				made := example()
-				cmd := exec.CommandContext(ctx, made.Path, append(slices.Clone(made.Args[1:]), address, version)...)
-				cmd.Dir = made.Dir
-				cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}
-				out, err := cmd.CombinedOutput()
-				if err != nil {
-					t.Fatalf("%v\n%s", err, out)
-				}
-				// Several lines may come in one frame, which names the stream once.
-				text := strings.ReplaceAll(strings.TrimSpace(string(out)), "\nline ", "\nstdout line ")
-				got := strings.Split(text, "\n")
-				slices.Sort(got)
-				if !slices.Equal(got, want) {
-					t.Errorf("the example says:\n%s", out)
-				}
+				runExample(t, language, packages, address, version, "")
 			})
 		}
+	}
+}
+
+// TestGeneratedClientsOverTLS runs them against an engine that demands a client's
+// certificate, and without one.
+func TestGeneratedClientsOverTLS(t *testing.T) {
+	t.Parallel()
+	certificates, at := authority(t), freePort(t)
+	file := func(name string) string { return filepath.Join(certificates, name) }
+	e := startCold(t, "berthtest13", "10.213.13.1/24", launch{flags: []string{
+		"-H", "tcp://" + at, "--tlsverify", "--tlscacert", file("ca.pem"), "--tlscert", file("cert.pem"), "--tlskey", file("key.pem"),
+	}})
+	if err := loadBusybox(e.Host()); err != nil {
+		t.Fatal(err)
+	}
+	for language := range examples {
+		for _, version := range []string{"1.18", "1.23"} {
+			t.Run(language+"/"+version, func(t *testing.T) { runExample(t, language, packages, "tcp://"+at, version, certificates) })
+		}
+	}
+	strangers := authority(t)
+	cmd := examples["go"](t, "", "tcp://"+at, "1.23")
+	cmd.Env = append(os.Environ(), "DOCKER_CERT_PATH="+strangers)
+	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "certificate") {
+		t.Errorf("certificates of another authority: %v %s", err, out)
+	}
+}
+
+// authority makes a directory with ca.pem, and a certificate of that authority for
+// 127.0.0.1, for servers and clients: cert.pem and key.pem.
+func authority(t *testing.T) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	write := func(name, kind string, der []byte) {
+		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	span := func(c *x509.Certificate) *x509.Certificate {
+		c.NotBefore, c.NotAfter, c.BasicConstraintsValid = time.Now().Add(-time.Hour), time.Now().Add(time.Hour), true
+		return c
+	}
+	ca := span(&x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority"}, IsCA: true, KeyUsage: x509.KeyUsageCertSign})
+	der, err := x509.CreateCertificate(rand.Reader, ca, ca, caKey.Public(), caKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write("ca.pem", "CERTIFICATE", der)
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf := span(&x509.Certificate{
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "engine"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	})
+	if der, err = x509.CreateCertificate(rand.Reader, leaf, ca, key.Public(), caKey); err != nil {
+		t.Fatal(err)
+	}
+	write("cert.pem", "CERTIFICATE", der)
+	if der, err = x509.MarshalPKCS8PrivateKey(key); err != nil {
+		t.Fatal(err)
+	}
+	write("key.pem", "PRIVATE KEY", der)
+	return dir
+}
+
+// TestClientsOfARunningDaemon makes the clients of the document that the engine
+// serves, and runs them.
+func TestClientsOfARunningDaemon(t *testing.T) {
+	t.Parallel()
+	tcp := relay(t, strings.TrimPrefix(engine, "unix://"))
+	document := strings.Replace(tcp, "tcp://", "http://", 1) + "/v1.19/swagger.json"
+	out := filepath.Join(t.TempDir(), "packages")
+	cmd := exec.Command("../tools/clients", document)
+	cmd.Env = append(os.Environ(), "OUT="+out)
+	if said, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, said)
+	}
+	for _, language := range []string{"python", "typescript"} {
+		runExample(t, language, out, engine, "1.19", "")
+	}
+	if _, err := os.Stat(filepath.Join(out, "python/berth_client/v1_23.py")); err == nil {
+		t.Error("there is a client of a version that was not asked for")
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -181,7 +182,11 @@ func runs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	answer, err := io.ReadAll(response.Body)
 	response.Body.Close()
+	if err != nil || bytes.Contains(answer, []byte("error")) {
+		t.Fatalf("load: %s (%v)", answer, err)
+	}
 	var made struct{ ID string }
 	ask(t, "POST", "/containers/create", `{"Image": "busybox", "Cmd": ["sh", "-c", "while :; do date; sleep 0.2; done"], "HostConfig": {"Memory": 33554432}}`, &made)
 	container = made.ID

@@ -1,10 +1,15 @@
 // Runs a container and follows its log, then speaks with a process in it:
 //   node example.mjs [unix:///run/berth.sock | tcp://HOST:PORT] [VERSION]
+// With DOCKER_CERT_PATH, tcp:// is TLS with ca.pem, cert.pem and key.pem of that directory.
+import { readFileSync } from "node:fs";
 import { attach, configuration, execStart, frames } from "berth-client";
 
 const [address = "unix:///run/berth.sock", version = "1.23"] = process.argv.slice(2);
 const { Api } = await import(`berth-client/v${version.replace(".", "_")}`);
-const api = new Api(configuration(address));
+const certificates = process.env.DOCKER_CERT_PATH;
+const file = (name) => readFileSync(`${certificates}/${name}.pem`);
+const options = certificates ? { tls: { ca: file("ca"), cert: file("cert"), key: file("key") } } : {};
+const api = new Api(configuration(address, options));
 
 const script = "for i in 1 2 3; do echo line $i; done; echo to stderr >&2; sleep 1; echo done; read end";
 const created = await api.containers.containerCreate({
@@ -22,7 +27,7 @@ try {
     AttachStdin: true,
     AttachStdout: true,
   });
-  const process_ = await execStart(address, version, exec.data.Id);
+  const process_ = await execStart(address, version, exec.data.Id, {}, options);
   process_.end("hello\n");
   for await (const { stream, data } of frames(process_)) {
     process.stdout.write(`exec ${stream} ${data}`);
@@ -33,7 +38,7 @@ try {
   for await (const { stream, data } of frames(log)) {
     process.stdout.write(`${stream} ${data}`);
     if (data.toString() === "done\n") {
-      const terminal = await attach(address, version, container, { stream: true, stdin: true });
+      const terminal = await attach(address, version, container, { stream: true, stdin: true }, options);
       terminal.end("end\n");
       terminal.resume();
     }

@@ -11,11 +11,11 @@ import (
 	"path/filepath"
 	"time"
 
+	client "github.com/seed-50ced230/berth/clients/go"
 	"github.com/seed-50ced230/berth/gen/client/v1_23"
 	"github.com/seed-50ced230/berth/gen/client/v1_23/containers"
 	"github.com/seed-50ced230/berth/gen/client/v1_23/misc"
 	"github.com/seed-50ced230/berth/gen/v1_23/models"
-	"github.com/seed-50ced230/berth/impl/client"
 	"github.com/seed-50ced230/berth/impl/stream"
 	"github.com/seed-50ced230/berth/impl/wire"
 	"github.com/seed-50ced230/berth/testbed/daemon"
@@ -76,11 +76,11 @@ func run(ctx context.Context, o options) (err error) {
 		}
 	}()
 	fmt.Printf("berthd is up: %s\n", engine.Host())
-	api, err := client.Open(engine.Host(), nil)
+	transport, err := client.New(engine.Host(), client.Options{})
 	if err != nil {
 		return err
 	}
-	if err := show(ctx, api); err != nil {
+	if err := show(ctx, v1_23.New(transport, nil)); err != nil {
 		return err
 	}
 	if o.once {

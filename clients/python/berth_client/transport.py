@@ -163,7 +163,7 @@ class Hijacked:
 class Base:
     """Sends the requests of a generated Client to a daemon.
 
-    host is unix://PATH or tcp://HOST:PORT, the latter over TLS if a context is given. timeout, in seconds, bounds each
+    host is unix://PATH or tcp://HOST[:PORT], the latter over TLS if a context is given (port 2376, without TLS 2375). timeout, in seconds, bounds each
     read and write; without it a stream may be silent for as long as it likes.
     """
 
@@ -185,7 +185,7 @@ class Base:
     def _connect(self) -> http.client.HTTPConnection:
         if self._address.scheme == "unix":
             return _UnixConnection(self._address.path, self._timeout)
-        host, port = self._address.hostname or "localhost", self._address.port
+        host, port = self._address.hostname or "localhost", self._address.port or (2376 if self._tls else 2375)
         if self._tls is not None:
             return http.client.HTTPSConnection(host, port, context=self._tls, timeout=self._timeout)
         return http.client.HTTPConnection(host, port, timeout=self._timeout)

@@ -14,7 +14,7 @@ function hijack(address: Address, path: string, body: unknown, options: Options)
     const data = body === undefined ? "" : JSON.stringify(body);
     const request = (options.tls ? https : http).request({
       ...options.tls,
-      ...endpoint(address),
+      ...endpoint(address, options),
       path,
       method: "POST",
       headers: {

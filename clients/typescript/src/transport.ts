@@ -1,7 +1,7 @@
 import { Agent, fetch as undiciFetch } from "undici";
 import type { ConnectionOptions } from "node:tls";
 
-/** Where a daemon listens: unix://PATH or tcp://HOST:PORT. */
+/** Where a daemon listens: unix://PATH or tcp://HOST[:PORT], 2375 or with TLS 2376 if no port is named. */
 export type Address = string;
 
 export interface Options {
@@ -27,7 +27,7 @@ export interface Endpoint {
   port?: number;
 }
 
-export function endpoint(address: Address): Endpoint {
+export function endpoint(address: Address, options: Options): Endpoint {
   if (address.startsWith("unix://")) {
     return { socketPath: address.slice("unix://".length) };
   }
@@ -35,11 +35,11 @@ export function endpoint(address: Address): Endpoint {
     throw new TypeError(`${address}: unix:// and tcp:// are known`);
   }
   const url = new URL(address.replace("tcp://", "http://"));
-  return { host: url.hostname.replace(/^\[|\]$/g, ""), port: Number(url.port || 80) };
+  return { host: url.hostname.replace(/^\[|\]$/g, ""), port: Number(url.port || (options.tls ? 2376 : 2375)) };
 }
 
 function origin(address: Address, options: Options): string {
-  const to = endpoint(address);
+  const to = endpoint(address, options);
   if (to.socketPath !== undefined) {
     return "http://localhost";
   }
@@ -67,7 +67,7 @@ function content(input: unknown): unknown {
  * A promise of a failed request is rejected with an ApiError.
  */
 export function configuration(address: Address, options: Options = {}): { customFetch: typeof fetch } {
-  const { socketPath } = endpoint(address);
+  const { socketPath } = endpoint(address, options);
   // A stream may be silent for as long as it likes.
   const dispatcher = new Agent({
     bodyTimeout: 0,

@@ -7,11 +7,14 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	client "github.com/seed-50ced230/berth/clients/go"
+	generated "github.com/seed-50ced230/berth/gen/client/v1_23"
 	"github.com/seed-50ced230/berth/gen/client/v1_23/containers"
 	"github.com/seed-50ced230/berth/gen/client/v1_23/images"
 	"github.com/seed-50ced230/berth/gen/client/v1_23/misc"
@@ -20,7 +23,6 @@ import (
 	v1_23 "github.com/seed-50ced230/berth/gen/v1_23/models"
 	"github.com/seed-50ced230/berth/impl/api"
 	"github.com/seed-50ced230/berth/impl/api/listen"
-	"github.com/seed-50ced230/berth/impl/client"
 	"github.com/seed-50ced230/berth/impl/fault"
 	"github.com/seed-50ced230/berth/impl/stream"
 )
@@ -71,10 +73,11 @@ func TestGeneratedClient(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	c, err := client.Open(address, nil)
+	transport, err := client.New(address, client.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
+	c := generated.New(transport, nil)
 
 	pong, err := c.Misc.SystemPing(misc.NewSystemPingParams())
 	if err != nil || pong.Payload != "OK" {
@@ -99,7 +102,7 @@ func TestGeneratedClient(t *testing.T) {
 	if _, err := c.Containers.ContainerLogs(containers.NewContainerLogsParams().WithName("x"), &multiplexed); err != nil {
 		t.Fatal(err)
 	}
-	if err := stream.Split(&stdout, &stderr, &multiplexed); err != nil || stdout.String() != "out" || stderr.String() != "err" {
+	if err := client.Split(&stdout, &stderr, &multiplexed); err != nil || stdout.String() != "out" || stderr.String() != "err" {
 		t.Errorf("logs: %q %q %v", stdout.String(), stderr.String(), err)
 	}
 
@@ -122,9 +125,44 @@ func TestGeneratedClient(t *testing.T) {
 	}
 }
 
+// TestHijackRefused: an answer of 400 and above is an Error.
+func TestHijackRefused(t *testing.T) {
+	address := "unix://" + filepath.Join(t.TempDir(), "d.sock")
+	c, err := client.New(address, client.Options{Version: "1.18"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Attach(t.Context(), "x", client.Attachment{Stream: true}); err == nil {
+		t.Error("nobody listens, and no error")
+	}
+	listeners, err := listen.Open(t.Context(), []string{address}, listen.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/v1.18/exec/silent/start" {
+			<-r.Context().Done()
+			return
+		}
+		http.Error(w, "No such container: "+r.URL.String()+" "+r.Header.Get("Upgrade"), http.StatusNotFound)
+	})}
+	t.Cleanup(func() { _ = server.Close() })
+	go func() { _ = server.Serve(listeners[0]) }() // ends with Close
+	_, err = c.Attach(t.Context(), "a b", client.Attachment{Logs: true, Stdin: true, DetachKeys: "ctrl-a,d"})
+	var refused *client.Error
+	if !errors.As(err, &refused) || refused.Status != 404 || refused.Message != "No such container: /v1.18/containers/a%20b/attach?detachKeys=ctrl-a%2Cd&logs=1&stdin=1 tcp" {
+		t.Errorf("%v", err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if _, err := c.ExecStart(ctx, "silent", false); err == nil {
+		t.Error("an engine that does not answer, and no error")
+	}
+}
+
 func TestAddress(t *testing.T) {
 	for _, address := range []string{"", "npipe://x", "://", "/run/x.sock"} {
-		if _, err := client.Open(address, nil); err == nil {
+		if _, err := client.New(address, client.Options{}); err == nil {
 			t.Errorf("%q accepted", address)
 		}
 	}
