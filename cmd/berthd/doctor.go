@@ -61,10 +61,17 @@ func examined(c *config.Config) (doctor.Settings, error) {
 			filepath.Join(c.DataRoot, "image", "images.db"): {filepath.Join(c.DataRoot, "image", "layers")},
 		},
 		Hosts:  c.Listen(listen.Passed()),
+		Remap:  c.UsernsRemap != "",
 		Asides: map[string]string{"metrics-addr": c.MetricsAddr, "pprof-addr": c.PprofAddr, "docs-addr": c.DocsAddr},
 		Group:  c.Group, TLS: c.TLS || c.TLSVerify, Cert: c.TLSCert, Key: c.TLSKey, AllowPlainTCP: c.AllowPlain,
 		Bridge: c.Bridge, MTU: c.MTU, DNS: c.DNS, LogDriver: c.LogDriver, Driver: driver,
 		Shim: shim, LoggerPath: filepath.Join(filepath.Dir(shim), "berth-logger"),
+	}
+	for _, socket := range c.Sockets {
+		s.Hosts = append(s.Hosts, socket.Address)
+	}
+	if c.Bridge == config.NoBridge {
+		s.Bridge = ""
 	}
 	if c.TLSVerify {
 		s.CA = c.TLSCACert

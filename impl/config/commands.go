@@ -90,12 +90,18 @@ func (c *Config) program(f *pflag.FlagSet) manual.Program {
 		Name: "berthd", Section: 8, Summary: "a container engine that speaks the Docker Remote API v1.18 to v1.23",
 		Main: manual.Command{
 			Usage: []string{"berthd [flags]"}, Flags: f,
-			Note: "Every flag but config-file and version may stand in the configuration file under its long name; flags that can be repeated have the plural there " +
+			Notes: []string{"Every flag but config-file and version may stand in the configuration file under its long name; flags that can be repeated have the plural there " +
 				"(hosts, sockets, labels, dns-opts, log-opts, exec-opts, default-ulimits, insecure-registries, registry-mirrors, plugin-specs, authorization-plugins). A setting stands in one of the two places, not in both.",
+				"A socket of --socket refuses with 403 what its allow= does not name: operationIds of the documents (ContainerList, ContainerInspect, SystemPing, …), their tags " +
+					"(Containers, Images, Networks, Volumes, Misc), Documents for /swagger.json. With label= (several: all must be there) its clients see and change only containers, " +
+					"networks and volumes with the label, and what they create gets it; what they create may not reach the host: no host paths, devices, capabilities, host namespaces, " +
+					"foreign volumes or networks. Images are common to all sockets. The log tells of every refusal (level warn) and every allowed change (level info) with socket, user and " +
+					"process: message audit."},
 			Examples: []manual.Item{
 				{Term: "berthd", Text: "listen on the sockets that systemd passes, else on " + DefaultHost},
 				{Term: "berthd -H unix:///run/a.sock -H fd://", Text: "several listeners"},
 				{Term: "berthd -H tcp://127.0.0.1:2376 --tlsverify --tlscacert ca.pem --tlscert cert.pem --tlskey key.pem"},
+				{Term: "berthd --socket unix:///run/ci.sock,allow=Containers+ImageList+SystemPing,label=team=ci,group=ci"},
 				{Term: "DOCKER_HOST=" + DefaultHost + " DOCKER_API_VERSION=1.23 docker ps"},
 			},
 			Exit: []manual.Item{{Term: "0", Text: "it was asked to end (SIGTERM, SIGINT); containers go on"}, {Term: "1", Text: "it could not start; the last line says why"}},
@@ -135,7 +141,7 @@ func (c *Config) checkCommand(f *pflag.FlagSet) manual.Command {
 				"the old file stays beside it. What containers wrote is never touched.",
 		},
 		Flags: with(c.checkFlags(), f, "data-root", "exec-root", "config-file", "log-level", "log-format"),
-		Note:  "All other flags of the daemon are accepted, too, and mean nothing here.",
+		Notes: []string{"All other flags of the daemon are accepted, too, and mean nothing here."},
 		Exit: []manual.Item{
 			{Term: "0", Text: "everything is whole, or was made so"},
 			{Term: "1", Text: "something is damaged or lost; it was printed, one line each"},
@@ -154,7 +160,7 @@ func (c *Config) doctorCommand(f *pflag.FlagSet) manual.Command {
 				"followed by what to do. It may run beside the daemon, and as root only sees everything.",
 		},
 		Flags: with(c.doctorFlags(), f, "host", "data-root", "exec-root", "bridge", "bip", "config-file"),
-		Note:  "All other flags of the daemon are accepted, too, and looked at as far as they need something of the host.",
+		Notes: []string{"All other flags of the daemon are accepted, too, and looked at as far as they need something of the host."},
 		Exit: []manual.Item{
 			{Term: "0", Text: "the daemon can work; there may be warnings"},
 			{Term: "1", Text: "something that it needs is missing or broken"},

@@ -52,6 +52,10 @@ type Settings struct {
 	Cert, Key, CA string
 	AllowPlainTCP bool
 
+	// Remap says that containers get user namespaces.
+	Remap bool
+
+	// Bridge is empty if there is no default network.
 	Bridge string
 	// BridgeIP is zero if the engine chooses.
 	BridgeIP   netip.Prefix
@@ -67,7 +71,7 @@ type Settings struct {
 func Examine(s Settings) []Finding {
 	e := &examination{Settings: s}
 	for _, look := range []func(){
-		e.privileges, e.kernel, e.seccomp, e.cgroups, e.firewall, e.devices,
+		e.privileges, e.kernel, e.seccomp, e.users, e.cgroups, e.firewall, e.devices,
 		e.storage, e.overlay, e.stores, e.bridge, e.resolver, e.listeners, e.certificates, e.programs, e.limits,
 	} {
 		look()

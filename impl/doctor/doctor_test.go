@@ -140,6 +140,7 @@ func TestUnwell(t *testing.T) {
 		"loopback as bridge": {func(_ *testing.T, s *Settings) { s.Bridge = "lo" }, "bridge", []string{"problem", "--bridge"}},
 		"no seccomp":         {func(t *testing.T, s *Settings) { s.Root = t.TempDir() }, "seccomp", []string{"problem", "CONFIG_SECCOMP_FILTER"}},
 		"no namespaces":      {func(t *testing.T, s *Settings) { s.Root = t.TempDir() }, "kernel", []string{"problem", "pid namespaces"}},
+		"no user namespaces": {func(t *testing.T, s *Settings) { s.Remap, s.Root = true, t.TempDir() }, "user namespaces", []string{"problem", "--userns-remap"}},
 		"no programs":        {func(t *testing.T, s *Settings) { s.Root = t.TempDir() }, "programs", []string{"warning", "git (", "xz-utils"}},
 		"stub resolver": {func(t *testing.T, s *Settings) {
 			s.Root = t.TempDir()

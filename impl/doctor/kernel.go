@@ -151,6 +151,18 @@ func (e *examination) cgroups() {
 	e.ok("cgroup driver", "systemd is here")
 }
 
+// users looks for user namespaces, if they are wanted.
+func (e *examination) users() {
+	if !e.Remap {
+		return
+	}
+	if _, err := os.Lstat(e.path("proc/self/ns/user")); err != nil || e.read("proc/sys/user/max_user_namespaces") == "0" {
+		e.problem("user namespaces", "--userns-remap needs them and there are none", "use a kernel with CONFIG_USER_NS, and sysctl -w user.max_user_namespaces=15000")
+		return
+	}
+	e.ok("user namespaces", "are there")
+}
+
 // limits are the kernel's for the whole host.
 func (e *examination) limits() {
 	var low []string

@@ -22,6 +22,9 @@ import (
 const soon = 30 * 24 * time.Hour
 
 func (e *examination) bridge() {
+	if e.Bridge == "" {
+		return
+	}
 	links, err := netlink.LinkList()
 	if err != nil {
 		e.problem("bridge", err.Error(), "look whether this process may see network devices")

@@ -29,9 +29,7 @@ func (p Program) man() string {
 			for _, f := range flags(c.Flags) {
 				b.WriteString(p.option(f))
 			}
-			if c.Note != "" {
-				paragraphs(&b, []string{c.Note})
-			}
+			paragraphs(&b, c.Notes)
 			list(&b, c.Exit)
 		}
 	}
@@ -44,9 +42,7 @@ func (p Program) man() string {
 			b.WriteString(p.option(f))
 		}
 	}
-	if p.Main.Note != "" {
-		paragraphs(&b, []string{p.Main.Note})
-	}
+	paragraphs(&b, p.Main.Notes)
 	for _, part := range []struct {
 		name  string
 		items []Item

@@ -53,8 +53,8 @@ type Command struct {
 	Arguments []string
 	// Flags are shown; the command may accept others, too.
 	Flags *pflag.FlagSet
-	// Note follows the flags.
-	Note     string
+	// Notes are paragraphs that follow the flags.
+	Notes    []string
 	Examples []Item
 	// Exit are the statuses and what they mean.
 	Exit []Item
@@ -123,8 +123,8 @@ func Help(w io.Writer, p Program, name string) {
 	if c.Flags != nil && c.Flags.HasAvailableFlags() {
 		b.WriteString("\nFlags:\n" + c.Flags.FlagUsages())
 	}
-	if c.Note != "" {
-		b.WriteString("\n" + wrap(c.Note, 80) + "\n")
+	for _, note := range c.Notes {
+		b.WriteString("\n" + wrap(note, 80) + "\n")
 	}
 	_, _ = io.WriteString(w, b.String())
 }

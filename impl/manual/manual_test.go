@@ -28,7 +28,7 @@ func example() Program {
 	own.Bool("repair", false, "repair it")
 	return Program{
 		Name: "a-program", Section: 8, Summary: "a program that is not",
-		Main:   Command{Usage: []string{"a-program [flags]"}, Flags: f, Note: "Note.", Exit: []Item{{"0", "well"}}},
+		Main:   Command{Usage: []string{"a-program [flags]"}, Flags: f, Notes: []string{"Note."}, Exit: []Item{{"0", "well"}}},
 		Groups: []Group{{"Listening", []string{"host"}}},
 		Commands: []Command{
 			{Name: "check", Summary: "look at what's there: all", Usage: []string{"a-program check"}, About: []string{"'About' it."}, Flags: own},

@@ -13,8 +13,8 @@ func (p Program) markdown() string {
 		b.WriteString(mark(paragraph) + "\n\n")
 	}
 	b.WriteString("    " + strings.Join(p.Main.Usage, "\n    ") + "\n")
-	if p.Main.Note != "" {
-		b.WriteString("\n" + mark(p.Main.Note) + "\n")
+	for _, note := range p.Main.Notes {
+		b.WriteString("\n" + mark(note) + "\n")
 	}
 	for _, s := range p.sections() {
 		head, rule := "| flag | ", "|---|"
