@@ -35,7 +35,7 @@ var rooms = []struct {
 	{"impl/api", 7},
 	{"impl/engine", 7},
 	{"impl/doctor", 7}, // looks at the host for all of the others
-	{"clients/go", 8}, // beside the generated clients, for Go programs
+	{"clients/go", 8},  // beside the generated clients, for Go programs
 	{"gen/hub/models", 2},
 	{"gen/hub/routes", 5},
 	{"gen/hub", 3},
