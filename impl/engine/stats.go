@@ -92,16 +92,6 @@ func (e *Engine) readStats(ctx context.Context, c *container.Container) (s *mode
 	if mode == "bridge" {
 		s.Networks = interfaces(task.Pid())
 	}
-	for _, n := range s.Networks {
-		s.Network.RxBytes += n.RxBytes
-		s.Network.RxPackets += n.RxPackets
-		s.Network.RxErrors += n.RxErrors
-		s.Network.RxDropped += n.RxDropped
-		s.Network.TxBytes += n.TxBytes
-		s.Network.TxPackets += n.TxPackets
-		s.Network.TxErrors += n.TxErrors
-		s.Network.TxDropped += n.TxDropped
-	}
 	return s, true, nil
 }
 
