@@ -91,6 +91,7 @@ func (e *Engine) viewAtRest(ctx context.Context, r *container.Record, w *image.W
 	if err != nil {
 		return err
 	}
+	binds = append(e.bindNetworkFiles(r), binds...)
 	release := func(local bool) {
 		part := *r
 		part.Mounts = slices.DeleteFunc(slices.Clone(r.Mounts), func(m container.Mount) bool { return (m.Driver == volume.DriverLocal) != local })
@@ -130,6 +131,20 @@ func (e *Engine) bindVolumes(ctx context.Context, r *container.Record, user stri
 		binds = append(binds, containerfs.Bind{Source: m.Source, Destination: m.Destination, ReadOnly: !m.RW})
 	}
 	return binds, nil
+}
+
+// bindNetworkFiles has the files of the last run's network be seen; a run to
+// come writes them anew.
+func (e *Engine) bindNetworkFiles(r *container.Record) []containerfs.Bind {
+	var binds []containerfs.Bind
+	for _, name := range []string{"hosts", "resolv.conf", "hostname"} {
+		destination := "/etc/" + name
+		own := slices.ContainsFunc(r.Mounts, func(m container.Mount) bool { return m.Destination == destination })
+		if source := e.filePath(r, name); source != "" && !own {
+			binds = append(binds, containerfs.Bind{Source: source, Destination: destination})
+		}
+	}
+	return binds
 }
 
 // upload is an archive on its way into a container.

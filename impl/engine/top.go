@@ -39,10 +39,17 @@ func (e *Engine) ContainerTop(ctx context.Context, p *hub.ContainerTopParams) (*
 		return nil, fault.Internal("list the processes of container %s: %w", c.ID, err)
 	}
 	slices.Sort(pids)
+	var top *models.ContainerTopResponse
 	if p.PsArgs == "" || p.PsArgs == "-ef" {
-		return listProcesses(pids)
+		top, err = listProcesses(pids)
+	} else {
+		top, err = runPs(ctx, strings.Fields(p.PsArgs), pids)
 	}
-	return runPs(ctx, strings.Fields(p.PsArgs), pids)
+	if err != nil {
+		return nil, err
+	}
+	e.publish(c.Record(), "top", nil)
+	return top, nil
 }
 
 // runPs runs the host's ps and keeps the lines of the given processes.
