@@ -134,12 +134,13 @@ func TestWaitMissesNothing(t *testing.T) {
 	})
 }
 
-// A terminal's size may be told before the start; it counts from then on.
+// A terminal's size may be told from the start on; before that there is none.
 func TestResize(t *testing.T) {
 	forEachVersion(t, "1.18", func(t *testing.T, a *remote) {
 		c := a.create(map[string]any{"Tty": true, "OpenStdin": true, "Cmd": shell("echo ready; while read line; do stty size; done")})
-		before := a.call(http.MethodPost, "/containers/"+c+"/resize?h=31&w=71", nil, http.StatusOK, http.StatusConflict)
+		a.call(http.MethodPost, "/containers/"+c+"/resize?h=31&w=71", nil, http.StatusConflict)
 		a.call(http.MethodPost, "/containers/"+c+"/start", nil)
+		a.call(http.MethodPost, "/containers/"+c+"/resize?h=31&w=71", nil, http.StatusOK)
 		conn, in := a.hijack("/containers/"+c+"/attach?stream=1&stdin=1&stdout=1", "")
 		shows := func(want string) {
 			t.Helper()
@@ -159,9 +160,7 @@ func TestResize(t *testing.T) {
 				}
 			}
 		}
-		if before.status == http.StatusOK {
-			shows("31 71")
-		}
+		shows("31 71")
 		a.call(http.MethodPost, "/containers/"+c+"/resize?h=32&w=72", nil, http.StatusOK)
 		shows("32 72")
 		a.call(http.MethodPost, "/containers/"+c+"/resize?h=x&w=72", nil, http.StatusBadRequest)

@@ -311,6 +311,8 @@ func TestJournald(t *testing.T) {
 		}
 	}
 
+	whole(t, newRemote(t, e.Host(), "1.23"), map[string]any{"LogConfig": map[string]any{"Type": "journald"}})
+
 	// Logging goes on without the daemon.
 	name = d.name("alone")
 	d.run("run", "-d", "--name", name, "--log-driver", "journald", "-v", t.TempDir()+":/mark", "busybox", "sh", "-c", "echo before; while [ ! -e /mark/go ]; do sleep 0.05; done; echo after")

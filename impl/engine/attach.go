@@ -249,5 +249,5 @@ func logPosition(ctx context.Context, a *runtime.Attachment) (*logs.Position, er
 	if err != nil {
 		return nil, err
 	}
-	return &logs.Position{Inode: at.Inode, Offset: at.Offset}, nil
+	return &logs.Position{Inode: at.Inode, Offset: at.Offset, Written: at.Written}, nil
 }

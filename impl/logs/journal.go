@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed-50ced230/berth/impl/fault"
+	"github.com/seed-50ced230/berth/impl/runtime/forward"
 )
 
 // Journal is a container's log in systemd's journal, as Docker's journald
@@ -25,7 +26,7 @@ type Journal struct {
 	// ID is the container's full id.
 	ID string
 	// Lock is a file on which the writer holds a flock(2) as long as it has
-	// something to hand over.
+	// something to hand over. It holds the name of the newest run.
 	Lock string
 	// Over says that the container does not run: all that the writer has is
 	// waited for.
@@ -37,14 +38,18 @@ type Journal struct {
 const writerPatience = 10 * time.Second
 
 // ReadJournal yields the records of a log in the journal, as Read does. It runs
-// journalctl(1), systemd's own reader. Query.Until is not supported.
+// journalctl(1), systemd's own reader. What the journal does not have yet of the
+// records before Query.Until is waited for.
 func ReadJournal(ctx context.Context, j Journal, q Query, yield func(Record) error) error {
 	if _, err := exec.LookPath("journalctl"); err != nil {
 		return fault.Unavailable("reading logs of the driver journald needs journalctl (package systemd): %w", err)
 	}
 	r := journalReader{q: q, yield: yield, base: []string{"--quiet", "--no-pager", "--all", "--output=json",
-		"--output-fields=MESSAGE,PRIORITY,CONTAINER_PARTIAL_MESSAGE", "CONTAINER_ID_FULL=" + j.ID}}
+		"--output-fields=MESSAGE,PRIORITY,CONTAINER_PARTIAL_MESSAGE," + forward.FieldRun + "," + forward.FieldEnd, "CONTAINER_ID_FULL=" + j.ID}}
 	from := r.from()
+	if q.Until != nil {
+		return r.until(ctx, j.Lock)
+	}
 	if q.Follow {
 		began := time.Now()
 		follow, stop := context.WithCancel(ctx)
@@ -91,6 +96,67 @@ func ReadJournal(ctx context.Context, j Journal, q Query, yield func(Record) err
 	return ctx.Err()
 }
 
+// errUntil ends the reading when all records before Query.Until were yielded.
+var errUntil = errors.New("the end of what was asked for")
+
+// until reads up to Query.Until: all of the runs before, and of the newest run what
+// it had written by then.
+func (r *journalReader) until(ctx context.Context, lock string) error {
+	run, err := os.ReadFile(lock)
+	if err != nil {
+		return fmt.Errorf("read the journal: %w", err)
+	}
+	r.border = &border{run: string(run), left: map[string]int64{}}
+	for i, stream := range []string{"stdout", "stderr"} {
+		wanted := stream == "stdout" && r.q.Stdout || stream == "stderr" && r.q.Stderr
+		if end := r.q.Until.Written[i]; end > 0 && wanted {
+			r.border.left[stream] = end
+		}
+	}
+	syncJournal(ctx)
+	err = r.run(ctx, nil)
+	if err == nil && len(r.border.left) > 0 {
+		var after []string
+		if r.cursor != "" {
+			after = []string{"--after-cursor=" + r.cursor}
+		}
+		wait, cancel := context.WithTimeout(ctx, writerPatience)
+		defer cancel()
+		err = r.run(wait, append([]string{"--follow", "--no-tail"}, after...))
+	}
+	if errors.Is(err, errUntil) {
+		return nil
+	}
+	return err
+}
+
+// border is a place in the output of a run.
+type border struct {
+	run string
+	// left is, for each stream with records to come, how many bytes the run had
+	// written to it. reached is set when the last of them is gone.
+	left    map[string]int64
+	reached bool
+}
+
+// cut leaves of a record of the run, which ended when the stream had end bytes,
+// what is before the border.
+func (b *border) cut(rec *Record, run string, end int64) (keep bool) {
+	if run != b.run {
+		return true
+	}
+	limit, more := b.left[rec.Stream]
+	if !more {
+		return false
+	}
+	if end >= limit {
+		delete(b.left, rec.Stream)
+		b.reached = len(b.left) == 0
+		rec.Line = rec.Line[:max(0, int64(len(rec.Line))-(end-limit))]
+	}
+	return len(rec.Line) > 0
+}
+
 // settleJournal waits until the writer has handed over everything and the
 // journal shows it.
 func settleJournal(ctx context.Context, lock string) {
@@ -114,11 +180,14 @@ func syncJournal(ctx context.Context) {
 	_ = exec.CommandContext(ctx, "journalctl", "--sync").Run()
 }
 
+func (r *journalReader) reached() bool { return r.border != nil && r.border.reached }
+
 type journalReader struct {
 	base   []string
 	q      Query
 	yield  func(Record) error
 	cursor string // of the last record seen
+	border *border
 }
 
 // from are the arguments that say where to begin.
@@ -173,6 +242,8 @@ func (r *journalReader) records(in *bufio.Reader) error {
 			Priority string          `json:"PRIORITY"`
 			Partial  string          `json:"CONTAINER_PARTIAL_MESSAGE"`
 			Message  json.RawMessage `json:"MESSAGE"`
+			Run      string          `json:"BERTH_RUN"` // forward.FieldRun
+			End      int64           `json:"BERTH_END,string"`
 		}
 		if err := json.Unmarshal(line, &e); err != nil {
 			return fmt.Errorf("read the journal: %w", err)
@@ -189,11 +260,17 @@ func (r *journalReader) records(in *bufio.Reader) error {
 		if e.Partial != "true" {
 			rec.Line = append(rec.Line, '\n')
 		}
-		if rec.Time.Before(r.q.Since) || rec.Stream == "stdout" && !r.q.Stdout || rec.Stream == "stderr" && !r.q.Stderr {
-			continue
+		keep := r.border == nil || r.border.cut(&rec, e.Run, e.End)
+		if !keep || rec.Time.Before(r.q.Since) || rec.Stream == "stdout" && !r.q.Stdout || rec.Stream == "stderr" && !r.q.Stderr {
+			rec.Line = nil
 		}
-		if err := r.yield(rec); err != nil {
-			return err
+		if rec.Line != nil {
+			if err := r.yield(rec); err != nil {
+				return err
+			}
+		}
+		if r.reached() {
+			return errUntil
 		}
 	}
 }

@@ -36,6 +36,9 @@ type Position struct {
 	Inode uint64
 	// Offset in bytes from the segment's beginning.
 	Offset int64
+	// Written are the bytes of whole lines that the present run had written to
+	// its standard output and error; a log that has no file goes by them.
+	Written [2]int64
 }
 
 // Reader reads logs. One Reader serves all logs of a daemon.

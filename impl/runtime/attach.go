@@ -30,6 +30,9 @@ type Position struct {
 	Inode uint64
 	// Offset is the size in bytes that it had.
 	Offset int64
+	// Written are the bytes that the run had written to its standard output and
+	// error, without unfinished lines.
+	Written [2]int64
 }
 
 // ErrDropped says that an attached client lost its connection before the end
@@ -213,7 +216,7 @@ func (a *Attachment) Position(ctx context.Context) (Position, error) {
 		if a.err != nil {
 			return Position{}, a.err
 		}
-		return Position{Inode: a.reply.Inode, Offset: a.reply.Offset}, nil
+		return Position{Inode: a.reply.Inode, Offset: a.reply.Offset, Written: a.reply.Written}, nil
 	case <-ctx.Done():
 		return Position{}, ctx.Err()
 	}

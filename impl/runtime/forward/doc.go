@@ -24,8 +24,10 @@ type Order struct {
 	// chose. Syslog has no place for them.
 	Fields map[string]string
 	// Lock is a file that the forwarder holds a shared flock(2) on until it has
-	// handed over everything.
+	// handed over everything. Start writes Run into it.
 	Lock string
+	// Run tells this run of the container from others. Start makes it.
+	Run string
 }
 
 // Descriptors of the program berth-logger.

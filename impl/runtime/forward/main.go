@@ -111,6 +111,12 @@ func split(stream io.Reader, take func(record)) error {
 	}
 	in := bufio.NewReaderSize(stream, 32<<10)
 	var rest [3][]byte // unfinished lines
+	var end [3]int64   // bytes taken
+	give := func(r record, n int) {
+		end[r.stream] += int64(n)
+		r.end = end[r.stream]
+		take(r)
+	}
 	buf := make([]byte, lineMax)
 	for {
 		var head [protocol.FrameHeader]byte
@@ -121,7 +127,7 @@ func split(stream io.Reader, take func(record)) error {
 		if kind == protocol.StreamEnd {
 			for _, kind := range []byte{protocol.StreamStdout, protocol.StreamStderr} {
 				if len(rest[kind]) > 0 {
-					take(record{stream: kind, text: string(rest[kind])})
+					give(record{stream: kind, text: string(rest[kind])}, len(rest[kind]))
 				}
 			}
 			return nil
@@ -132,7 +138,7 @@ func split(stream io.Reader, take func(record)) error {
 		for left := int(binary.BigEndian.Uint32(head[4:])); left > 0; {
 			n, err := io.ReadFull(in, buf[:min(left, len(buf))])
 			left -= n
-			rest[kind] = lines(append(rest[kind], buf[:n]...), kind, take)
+			rest[kind] = lines(append(rest[kind], buf[:n]...), kind, give)
 			if err != nil {
 				return fmt.Errorf("lost the container's output: %w", err)
 			}
@@ -140,20 +146,21 @@ func split(stream io.Reader, take func(record)) error {
 	}
 }
 
-// lines takes the lines out of b and returns what is left, less than lineMax.
-func lines(b []byte, kind byte, take func(record)) []byte {
+// lines takes the lines out of b, each with the bytes that it took, and returns
+// what is left, less than lineMax.
+func lines(b []byte, kind byte, give func(r record, bytes int)) []byte {
 	for {
 		i := bytes.IndexByte(b[:min(len(b), lineMax+1)], '\n')
 		switch {
 		case i >= 0:
-			take(record{stream: kind, text: string(b[:i])})
+			give(record{stream: kind, text: string(b[:i])}, i+1)
 			b = b[i+1:]
 		case len(b) > lineMax:
 			n := lineMax
 			for n > lineMax-utf8.UTFMax && !utf8.RuneStart(b[n]) {
 				n--
 			}
-			take(record{stream: kind, text: string(b[:n]), partial: true})
+			give(record{stream: kind, text: string(b[:n]), partial: true}, n)
 			b = b[n:]
 		default:
 			return b

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -21,6 +22,9 @@ type record struct {
 	text   string
 	// partial says that the line goes on.
 	partial bool
+	// end is how much the run had written to the stream with the end of this
+	// record, bytes.
+	end int64
 }
 
 // sink takes records. An error may pass: the record can be given again.
@@ -33,6 +37,14 @@ func open(o *Order) (sink, error) {
 	}
 	return openSyslog(o)
 }
+
+// Fields of a record in the journal beside those of Docker's driver: which run
+// of the container wrote it, and how many bytes that run had written to the same
+// stream with its end. They tell where a log ends that goes on in a live stream.
+const (
+	FieldRun = "BERTH_RUN"
+	FieldEnd = "BERTH_END"
+)
 
 func openJournal(o *Order) (sink, error) {
 	if !journal.Enabled() {
@@ -49,19 +61,18 @@ func openJournal(o *Order) (sink, error) {
 			fields[name] = value
 		}
 	}
-	parts := map[string]string{"CONTAINER_PARTIAL_MESSAGE": "true"}
-	for name, value := range fields {
-		parts[name] = value
-	}
+	fields[FieldRun] = o.Run
 	return func(r record) error {
-		priority, f := journal.PriInfo, fields
+		priority := journal.PriInfo
 		if r.stream == protocol.StreamStderr {
 			priority = journal.PriErr
 		}
+		fields[FieldEnd] = strconv.FormatInt(r.end, 10)
+		delete(fields, "CONTAINER_PARTIAL_MESSAGE")
 		if r.partial {
-			f = parts
+			fields["CONTAINER_PARTIAL_MESSAGE"] = "true"
 		}
-		return journal.Send(r.text, priority, f)
+		return journal.Send(r.text, priority, fields)
 	}, nil
 }
 

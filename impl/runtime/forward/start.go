@@ -2,7 +2,9 @@ package forward
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -41,6 +43,11 @@ func Start(ctx context.Context, program string, o *Order, stream *os.File) error
 	if err := unix.Flock(int(lock.Fd()), unix.LOCK_SH|unix.LOCK_NB); err != nil {
 		return fmt.Errorf("start the logger: lock %s: %w", o.Lock, err)
 	}
+	named := *o
+	named.Run = rand.Text()
+	if err := errors.Join(lock.Truncate(0), write(lock, named.Run)); err != nil {
+		return fmt.Errorf("start the logger: %w", err)
+	}
 	cmd := exec.Command(program, o.ID)
 	cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
 	cmd.Stderr = os.Stderr
@@ -52,7 +59,7 @@ func Start(ctx context.Context, program string, o *Order, stream *os.File) error
 	go func() { _ = cmd.Wait() }()
 	_ = order.Close()
 	_ = reportWrite.Close()
-	if err := json.NewEncoder(orderWrite).Encode(o); err != nil {
+	if err := json.NewEncoder(orderWrite).Encode(&named); err != nil {
 		return fmt.Errorf("start the logger: %w", err)
 	}
 	_ = orderWrite.Close()
@@ -70,4 +77,9 @@ func Start(ctx context.Context, program string, o *Order, stream *os.File) error
 		return fault.Internal("%s ended without a word", program)
 	}
 	return fault.Internal("%s", strings.TrimSpace(string(answer)))
+}
+
+func write(f *os.File, text string) error {
+	_, err := f.WriteAt([]byte(text), 0)
+	return err
 }

@@ -20,6 +20,7 @@ enum { ATTACH_MAGIC = 0x48545242 }; // "BRTH"
 struct attach_reply {
 	uint32_t magic, tty;
 	uint64_t inode, offset;
+	uint64_t written[2];
 };
 
 struct event {
@@ -242,7 +243,7 @@ static void start_attach(struct client *c)
 
 	if (setsockopt(c->fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size) < 0)
 		(void)setsockopt(c->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
-	log_position(&reply.inode, &reply.offset);
+	log_position(&reply.inode, &reply.offset, reply.written);
 	client_send(c, &reply, sizeof reply, NULL, 0);
 	for (int stream = STREAM_OUT; stream <= STREAM_ERR && (c->flags & ATTACH_PENDING); stream++) {
 		size_t n;

@@ -29,6 +29,7 @@ static int fd = -1;
 static int64_t size, max_size;
 static int max_file;
 static ino_t inode;
+static uint64_t written[2]; // bytes of stdout and stderr in whole lines, whoever logs them
 
 static void adopt(int new_fd)
 {
@@ -55,8 +56,9 @@ void log_open(const struct config *cfg)
 	adopt(cfg->log_fd);
 }
 
-void log_position(uint64_t *ino, uint64_t *offset)
+void log_position(uint64_t *ino, uint64_t *offset, uint64_t whole[2])
 {
+	memcpy(whole, written, sizeof written);
 	*ino = (uint64_t)inode;
 	*offset = (uint64_t)size;
 }
@@ -247,6 +249,9 @@ static void put_time(void)
 
 static void emit(int stream, const char *s, size_t n)
 {
+	written[stream - 1] += n;
+	if (fd < 0)
+		return;
 	if (max_size > 0 && size + (int64_t)out_n >= max_size)
 		rotate();
 	if (OUT_BYTES - out_n < ENCODED_MAX + attrs_n)
@@ -290,7 +295,7 @@ void log_write(int stream, const char *buf, size_t n)
 {
 	struct line *l = &lines[stream - 1];
 
-	while (fd >= 0 && n > 0) {
+	while (n > 0) {
 		const char *nl = memchr(buf, '\n', n);
 		size_t len = nl ? (size_t)(nl - buf) + 1 : n;
 
@@ -319,7 +324,7 @@ void log_finish(void)
 {
 	for (int stream = STREAM_OUT; stream <= STREAM_ERR; stream++) {
 		struct line *l = &lines[stream - 1];
-		if (fd >= 0 && l->n > 0)
+		if (l->n > 0)
 			emit(stream, l->buf, l->n);
 		l->n = 0;
 	}

@@ -51,7 +51,7 @@ void log_open(const struct config *cfg);
 void log_write(int stream, const char *buf, size_t n); // any bytes, in any pieces
 void log_flush(void);                                  // complete lines reach the file
 void log_finish(void);                                 // the unfinished lines, too
-void log_position(uint64_t *inode, uint64_t *offset);
+void log_position(uint64_t *inode, uint64_t *offset, uint64_t whole[2]);
 const char *log_pending(int stream, size_t *n); // the unfinished line
 
 // clients.c: the socket's other ends.

@@ -338,7 +338,7 @@ func TestExitWithoutSpace(t *testing.T) {
 // end frame came.
 func attached(tb testing.TB, c net.Conn) (size int, whole bool) {
 	tb.Helper()
-	var reply [24]byte // AttachReply
+	var reply [40]byte // AttachReply
 	_, err := io.ReadFull(c, reply[:])
 	must(tb, err)
 	for {

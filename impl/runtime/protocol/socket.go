@@ -95,13 +95,15 @@ type AttachReply struct {
 	// Inode and Offset are where the log ended.
 	Inode  uint64
 	Offset int64
+	// Written are the bytes of standard output and error in whole lines.
+	Written [2]int64
 }
 
 const attachMagic = 0x48545242
 
 // ReadAttachReply reads the reply to OpAttach.
 func ReadAttachReply(r io.Reader) (AttachReply, error) {
-	var b [24]byte
+	var b [40]byte
 	if _, err := io.ReadFull(r, b[:]); err != nil {
 		return AttachReply{}, err
 	}
@@ -112,6 +114,7 @@ func ReadAttachReply(r io.Reader) (AttachReply, error) {
 		Terminal: binary.NativeEndian.Uint32(b[4:]) != 0,
 		Inode:    binary.NativeEndian.Uint64(b[8:]),
 		Offset:   int64(binary.NativeEndian.Uint64(b[16:])),
+		Written:  [2]int64{int64(binary.NativeEndian.Uint64(b[24:])), int64(binary.NativeEndian.Uint64(b[32:]))},
 	}, nil
 }
 
