@@ -83,7 +83,7 @@ readme: ## put the figures of coverage into README.md (tools/readme bench: those
 	@tools/readme coverage
 
 .PHONY: test-clients
-test-clients: setup-test build clients ## only the tests with the docker command and docker-py
+test-clients: setup-test build clients ## only the tests with the docker command, docker-py and dockerode
 	$(GO) test -count=1 -timeout 30m -parallel 4 ./clienttest $(TESTFLAGS)
 
 .PHONY: test-fields
@@ -176,6 +176,7 @@ setup-build: ## … only those that build and run need
 	@tools/setup build
 setup-test: ## … and those that the tests and the benchmarks need
 	@tools/setup build test clients
+	@tools/packages clienttest/testdata/dockerode
 setup-clients:
 	@tools/setup clients
 

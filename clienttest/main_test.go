@@ -1,6 +1,7 @@
 // Package clienttest runs real clients against a real berthd: Debian's docker
-// command (Docker 20.10) at every version from 1.18 to 1.23, and docker-py 5
-// at the three that it speaks. It needs root, the programs of bin/ ("make
+// command (Docker 20.10) and dockerode at every version from 1.18 to 1.23, and
+// docker-py 5 at the three that it speaks. What none of them can ask for, the
+// tests ask for themselves. It needs root, the programs of bin/ ("make
 // build") and the clients ("make setup-test"); whatever is missing is a
 // failure, not a skip.
 package clienttest
@@ -29,6 +30,7 @@ import (
 const (
 	dockerProgram = "/usr/bin/docker"
 	pythonProgram = "/usr/bin/python3"
+	nodeProgram   = "node"
 )
 
 // versions are all versions of the API that berth serves.
@@ -142,6 +144,12 @@ func clients() error {
 	out, err = exec.Command(pythonProgram, "-c", "import docker; print('docker-py', docker.__version__)").CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("docker-py is missing (make setup-test installs Debian's python3-docker): %w\n%s", err, out)
+	}
+	fmt.Fprintf(os.Stderr, "client tests: %s", out)
+	dockerode := exec.Command(nodeProgram, "-p", `"dockerode " + require("./node_modules/dockerode/package.json").version`)
+	dockerode.Dir = filepath.Join("testdata", "dockerode")
+	if out, err = dockerode.CombinedOutput(); err != nil {
+		return fmt.Errorf("dockerode is missing (make setup-test installs it with npm): %w\n%s", err, out)
 	}
 	fmt.Fprintf(os.Stderr, "client tests: %s", out)
 	return nil

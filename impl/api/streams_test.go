@@ -184,6 +184,7 @@ func TestHijack(t *testing.T) {
 		{"attach, upgrade", "POST /v1.23/containers/x/attach?stream=1 HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: 0\r\n\r\n", upgraded},
 		{"attach, plain", "POST /v1.18/containers/x/attach?stream=1 HTTP/1.1\r\nHost: d\r\n\r\n", plain},
 		{"attach, input at once", "POST /containers/x/attach HTTP/1.1\r\nHost: d\r\nContent-Type: text/plain\r\n\r\n", plain},
+		{"attach, with a body", fmt.Sprintf("POST /v1.23/containers/x/attach?stream=1 HTTP/1.1\r\nHost: d\r\nContent-Type: application/json\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: %d\r\n\r\n%s", len(body), body), upgraded},
 		{"exec", fmt.Sprintf("POST /v1.21/exec/e/start HTTP/1.1\r\nHost: d\r\nContent-Type: application/json\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: %d\r\n\r\n%s", len(body), body), upgraded},
 		{"exec, chunked", fmt.Sprintf("POST /exec/e/start HTTP/1.1\r\nHost: d\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", len(body), body), plain},
 	} {

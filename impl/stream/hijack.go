@@ -14,6 +14,9 @@ import (
 // RawStream is the content type of a hijacked connection.
 const RawStream = "application/vnd.docker.raw-stream"
 
+// bodyMax bounds a body that is dropped, in bytes.
+const bodyMax = 1 << 20
+
 // Conn is a client's connection after the answer's head: bytes both ways, and
 // each way can be closed alone.
 type Conn struct {
@@ -39,11 +42,16 @@ func (c *Conn) CloseWrite() error {
 // about it (v1.17 and later clients do), else "200 OK", and gives the
 // connection to the caller, who must close it.
 //
-// The request's body must have been read to its end before. The request's
-// context says nothing about the connection from here on: a client that
+// A body of a declared length that nobody read is no input and is dropped:
+// dockerode sends one. The request's context says nothing about the connection from here on: a client that
 // half-closes before the takeover has cancelled it. The end of the connection
 // shows in Read and Write only.
 func Hijack(w http.ResponseWriter, r *http.Request) (*Conn, error) {
+	if r.ContentLength > 0 {
+		if _, err := io.Copy(io.Discard, io.LimitReader(r.Body, bodyMax)); err != nil {
+			return nil, fmt.Errorf("read the request's body: %w", err)
+		}
+	}
 	conn, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		return nil, fmt.Errorf("take the connection over: %w", err)
