@@ -170,7 +170,7 @@ func TestTerminalClosedAndOpened(t *testing.T) {
 // without a gap and without an overlap, whenever the client comes.
 func TestAttachPosition(t *testing.T) {
 	w := newWorld(t)
-	spec := w.spec("sh", "-c", "i=0; while [ $i -lt 4000 ]; do echo line $i; printf 'no newline yet '; i=$((i+1)); done; echo")
+	spec := w.spec("sh", "-c", "i=0; while [ $i -lt 4000 ]; do echo line $i; printf 'no newline yet '; i=$((i+1)); [ $((i%500)) != 0 ] || sleep 0.05; done; echo")
 	task := w.start(spec)
 	var group sync.WaitGroup
 	type seen struct{ before, after string }
