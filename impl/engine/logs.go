@@ -62,7 +62,9 @@ func (e *Engine) logReader(r *container.Record) (func(context.Context, logs.Quer
 		}, nil
 	case forward.Journald:
 		return func(ctx context.Context, q logs.Query, yield func(logs.Record) error) error {
-			return logs.ReadJournal(ctx, logs.Journal{ID: r.ID, Lock: e.logLock(r.ID), Over: !r.State.Active()}, q, yield)
+			return logs.ReadJournal(ctx, logs.Journal{
+				ID: r.ID, Lock: e.logLock(r.ID), RunField: forward.FieldRun, EndField: forward.FieldEnd, Over: !r.State.Active(),
+			}, q, yield)
 		}, nil
 	}
 	return nil, fault.Invalid("configured logging reader does not support reading: the log driver is %s", r.HostConfig.LogConfig.Type)

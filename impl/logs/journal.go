@@ -16,7 +16,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed-50ced230/berth/impl/fault"
-	"github.com/seed-50ced230/berth/impl/runtime/forward"
 )
 
 // Journal is a container's log in systemd's journal, as Docker's journald
@@ -28,6 +27,9 @@ type Journal struct {
 	// Lock is a file on which the writer holds a flock(2) as long as it has
 	// something to hand over. It holds the name of the newest run.
 	Lock string
+	// RunField and EndField are the fields in which the writer says which run
+	// wrote a record, and how many bytes it had written to the same stream then.
+	RunField, EndField string
 	// Over says that the container does not run: all that the writer has is
 	// waited for.
 	Over bool
@@ -44,11 +46,11 @@ func ReadJournal(ctx context.Context, j Journal, q Query, yield func(Record) err
 	if _, err := exec.LookPath("journalctl"); err != nil {
 		return fault.Unavailable("reading logs of the driver journald needs journalctl (package systemd): %w", err)
 	}
-	r := journalReader{q: q, yield: yield, base: []string{"--quiet", "--no-pager", "--all", "--output=json",
-		"--output-fields=MESSAGE,PRIORITY,CONTAINER_PARTIAL_MESSAGE," + forward.FieldRun + "," + forward.FieldEnd, "CONTAINER_ID_FULL=" + j.ID}}
+	r := journalReader{j: j, q: q, yield: yield, base: []string{"--quiet", "--no-pager", "--all", "--output=json",
+		"--output-fields=MESSAGE,PRIORITY,CONTAINER_PARTIAL_MESSAGE," + j.RunField + "," + j.EndField, "CONTAINER_ID_FULL=" + j.ID}}
 	from := r.from()
 	if q.Until != nil {
-		return r.until(ctx, j.Lock)
+		return r.until(ctx)
 	}
 	if q.Follow {
 		began := time.Now()
@@ -101,8 +103,8 @@ var errUntil = errors.New("the end of what was asked for")
 
 // until reads up to Query.Until: all of the runs before, and of the newest run what
 // it had written by then.
-func (r *journalReader) until(ctx context.Context, lock string) error {
-	run, err := os.ReadFile(lock)
+func (r *journalReader) until(ctx context.Context) error {
+	run, err := os.ReadFile(r.j.Lock)
 	if err != nil {
 		return fmt.Errorf("read the journal: %w", err)
 	}
@@ -180,9 +182,25 @@ func syncJournal(ctx context.Context) {
 	_ = exec.CommandContext(ctx, "journalctl", "--sync").Run()
 }
 
+// origin reads what the writer says of a record's origin; nothing, if it says it
+// in another form.
+func (r *journalReader) origin(line []byte) (run string, end int64) {
+	var fields map[string]json.RawMessage
+	var text string
+	if json.Unmarshal(line, &fields) != nil || json.Unmarshal(fields[r.j.RunField], &run) != nil || json.Unmarshal(fields[r.j.EndField], &text) != nil {
+		return "", 0
+	}
+	end, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return "", 0
+	}
+	return run, end
+}
+
 func (r *journalReader) reached() bool { return r.border != nil && r.border.reached }
 
 type journalReader struct {
+	j      Journal
 	base   []string
 	q      Query
 	yield  func(Record) error
@@ -242,8 +260,6 @@ func (r *journalReader) records(in *bufio.Reader) error {
 			Priority string          `json:"PRIORITY"`
 			Partial  string          `json:"CONTAINER_PARTIAL_MESSAGE"`
 			Message  json.RawMessage `json:"MESSAGE"`
-			Run      string          `json:"BERTH_RUN"` // forward.FieldRun
-			End      int64           `json:"BERTH_END,string"`
 		}
 		if err := json.Unmarshal(line, &e); err != nil {
 			return fmt.Errorf("read the journal: %w", err)
@@ -260,7 +276,11 @@ func (r *journalReader) records(in *bufio.Reader) error {
 		if e.Partial != "true" {
 			rec.Line = append(rec.Line, '\n')
 		}
-		keep := r.border == nil || r.border.cut(&rec, e.Run, e.End)
+		keep := true
+		if r.border != nil {
+			run, end := r.origin(line)
+			keep = r.border.cut(&rec, run, end)
+		}
 		if !keep || rec.Time.Before(r.q.Since) || rec.Stream == "stdout" && !r.q.Stdout || rec.Stream == "stderr" && !r.q.Stderr {
 			rec.Line = nil
 		}
