@@ -24,8 +24,6 @@ type failure struct {
 	code int
 }
 
-const failed = 500
-
 func failures() []failure {
 	command := func(words ...any) func(*trial) { return func(c *trial) { c.config["Cmd"] = list(words) } }
 	return []failure{
@@ -66,10 +64,13 @@ func failures() []failure {
 		}, status: bad, text: `^cannot use .* as a bind mount`, code: 128},
 		{name: "directory on a file", describe: func(c *trial) {
 			c.host["Binds"] = list{c.dir() + ":/etc/passwd"}
-		}, status: failed, text: `(?i)not a directory`, code: 128},
+		}, status: bad, text: `(?i)not a directory`, code: 128},
+		{name: "file on a directory", describe: func(c *trial) {
+			c.host["Binds"] = list{filepath.Join(c.dir("file", ""), "file") + ":/etc"}
+		}, status: bad, text: `(?i)not a directory`, code: 128},
 		{name: "working directory below a file", describe: func(c *trial) {
 			c.config["WorkingDir"] = "/etc/passwd/below"
-		}, status: failed, text: `(?i)not a directory`, code: 128},
+		}, status: bad, text: `(?i)not a directory`, code: 128},
 	}
 }
 

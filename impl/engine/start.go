@@ -182,6 +182,9 @@ func (e *Engine) startFailed(c *container.Container, cause error) error {
 			err = fault.Invalid("%s", commandFault(failed.Code, c.Record().Path, failed.Text))
 		default:
 			err = fault.Internal("Cannot start container %s: %s", c.ID, failed.Text)
+			if e.impossiblePlaces(c.Record()) {
+				err = fault.Invalid("Cannot start container %s: %s", c.ID, failed.Text)
+			}
 		}
 	}
 	c.Update(func(r *container.Record) {
