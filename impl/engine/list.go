@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/docker/go-units"
+	"github.com/opencontainers/go-digest"
 
 	"github.com/seed-50ced230/berth/gen/hub"
 	"github.com/seed-50ced230/berth/gen/hub/models"
@@ -24,6 +25,7 @@ func (e *Engine) ContainerList(ctx context.Context, p *hub.ContainerListParams) 
 	list := []models.ContainerSummary{}
 	all := e.containers.List()
 	links := e.linkNames(all)
+	named := map[string]digest.Digest{}
 	for _, c := range all {
 		r := c.Record()
 		take, stop := s.next(r)
@@ -33,7 +35,7 @@ func (e *Engine) ContainerList(ctx context.Context, p *hub.ContainerListParams) 
 		if !take {
 			continue
 		}
-		m := e.summary(r)
+		m := e.summary(r, named)
 		m.Names = append(m.Names, links[r.ID]...)
 		if p.Size {
 			rw, root, err := e.sizes(ctx, r)
@@ -47,11 +49,13 @@ func (e *Engine) ContainerList(ctx context.Context, p *hub.ContainerListParams) 
 	return list, nil
 }
 
-func (e *Engine) summary(r *container.Record) models.ContainerSummary {
+// summary is one entry of a list. named has the images that names were found to stand
+// for: many containers have one image.
+func (e *Engine) summary(r *container.Record, named map[string]digest.Digest) models.ContainerSummary {
 	m := models.ContainerSummary{
 		ID:         r.ID,
 		Names:      []string{r.Name},
-		Image:      e.shownImage(r),
+		Image:      e.shownImage(r, named),
 		ImageID:    r.Image.String(),
 		Command:    shownCommand(r),
 		Created:    r.Created.Unix(),
@@ -71,8 +75,15 @@ func (e *Engine) summary(r *container.Record) models.ContainerSummary {
 
 // shownImage is the reference that the container was made from, or the image's
 // id if the reference names another image meanwhile.
-func (e *Engine) shownImage(r *container.Record) string {
-	if img, err := e.Images.Get(r.ImageName); err != nil || img.ID != r.Image {
+func (e *Engine) shownImage(r *container.Record, named map[string]digest.Digest) string {
+	id, ok := named[r.ImageName]
+	if !ok {
+		if img, err := e.Images.Get(r.ImageName); err == nil {
+			id = img.ID
+		}
+		named[r.ImageName] = id
+	}
+	if id == "" || id != r.Image {
 		return r.Image.String()
 	}
 	return r.ImageName
