@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -426,5 +427,51 @@ func TestPullOfClientsThatLeave(t *testing.T) {
 	}
 	if n := len(asked); n != 1 {
 		t.Errorf("the layer was downloaded %d times", n)
+	}
+}
+
+// A push ends at the registry when its client leaves before a layer is
+// acknowledged, and leaves no name.
+func TestPushOfAClientThatLeaves(t *testing.T) {
+	began, ended := make(chan struct{}, 1), make(chan error, 1)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Path == "/v2/":
+		case r.Method == http.MethodPost:
+			w.Header().Set("Location", r.URL.Path+"1")
+			w.WriteHeader(http.StatusAccepted)
+		case r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/manifests/"):
+			t.Error("the manifest came")
+		case r.Method == http.MethodPut:
+			_, _ = io.Copy(io.Discard, r.Body) // until then net/http does not notice that a client is gone
+			began <- struct{}{}
+			<-r.Context().Done()
+			ended <- r.Context().Err()
+		default:
+			http.NotFound(w, r)
+		}
+	}))
+	defer server.Close()
+	e := newEngine(t)
+	name := strings.TrimPrefix(server.URL, "http://") + "/x"
+	importImage(t, e, name, "v1")
+	ctx, leave := context.WithCancel(t.Context())
+	end := make(chan error, 1)
+	go func() { end <- e.ImagePush(ctx, &hub.ImagePushParams{Name: name, Tag: "v1"}, &output{}) }()
+	<-began
+	leave()
+	if err := <-end; !errors.Is(err, context.Canceled) {
+		t.Errorf("the client's end: %v", err)
+	}
+	select {
+	case <-ended:
+	case <-time.After(10 * time.Second):
+		t.Fatal("the upload goes on for nobody")
+	}
+	if m, err := e.ImageInspect(t.Context(), &hub.ImageInspectParams{Name: name + ":v1"}); err != nil || len(m.RepoDigests) != 0 {
+		t.Errorf("after the push that was not: %+v %v", m, err)
+	}
+	if got := happened(t, e, `{"event":["push"]}`); len(got) > 0 {
+		t.Errorf("events of a push: %v", got)
 	}
 }

@@ -234,6 +234,7 @@ func (p *push) upload(ctx context.Context, id string, d ocispec.Descriptor, body
 	if err := p.to.PushBlob(ctx, d, counted); err != nil {
 		return err
 	}
+	counted.done()
 	p.progress(Progress{ID: id, Status: "Pushed"})
 	return nil
 }

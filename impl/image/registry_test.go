@@ -405,7 +405,7 @@ func TestPullCancelled(t *testing.T) {
 
 // What is told of a layer's bytes is true: they grow up to the layer's size, and no
 // layer is complete before.
-func TestPullTellsHonestBytes(t *testing.T) {
+func TestTransfersTellHonestBytes(t *testing.T) {
 	r := newRegistry(t)
 	one, two := newStore(t), newStore(t)
 	random := rand.New(rand.NewSource(2))
@@ -418,16 +418,38 @@ func TestPullTellsHonestBytes(t *testing.T) {
 	load(t, one, archiveOf(t, img))
 	tag(t, one, "x", r.Host+"/x")
 	repo := repository(t, r, "x", registry.Credential{})
-	mustPush(t, one, repo, "latest")
+	said := map[string][]Progress{}
+	if _, err := one.Push(context.Background(), repo, "latest", func(p Progress) { said[p.ID] = append(said[p.ID], p) }); err != nil {
+		t.Fatal(err)
+	}
 	var m imageManifest
 	if err := json.Unmarshal(r.Manifest("x", "latest"), &m); err != nil {
 		t.Fatal(err)
 	}
-	size := map[string]int64{}
-	for _, d := range m.Layers {
-		size[short(d.Digest.Encoded())] = d.Size
+	pushed, err := one.Get("x")
+	if err != nil {
+		t.Fatal(err)
 	}
-	said := map[string][]Progress{}
+	size := map[string]int64{}
+	for i, d := range m.Layers {
+		size[short(d.Digest.Encoded())] = d.Size
+		at, steps := int64(0), []string{}
+		for _, p := range said[short(pushed.RootFS.DiffIDs[i].Encoded())] {
+			if len(steps) == 0 || steps[len(steps)-1] != p.Status {
+				steps = append(steps, p.Status)
+			}
+			if p.Status == "Pushing" {
+				if p.Total != d.Size || p.Current < at || p.Current > d.Size {
+					t.Errorf("push of %d bytes: %+v after %d", d.Size, p, at)
+				}
+				at = p.Current
+			}
+		}
+		if want := []string{"Preparing", "Pushing", "Pushed"}; at != d.Size || !slices.Equal(steps, want) {
+			t.Errorf("push of %d bytes ended at %d: %q", d.Size, at, steps)
+		}
+	}
+	clear(said)
 	if _, err := two.Pull(context.Background(), repo, "latest", func(p Progress) { said[p.ID] = append(said[p.ID], p) }); err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/opencontainers/go-digest"
 
+	"github.com/seed-50ced230/berth/impl/image/registry"
 	"github.com/seed-50ced230/berth/impl/image/testimage"
 )
 
@@ -169,5 +170,59 @@ func TestSaveOfWhatIsRemoved(t *testing.T) {
 	}
 	if len(s.layers) != 0 || s.Count() != 0 {
 		t.Errorf("%d layers and %d images are left", len(s.layers), s.Count())
+	}
+}
+
+// A digest is a name: taking it away leaves the image while it has another one.
+func TestRemoveByDigest(t *testing.T) {
+	ctx := context.Background()
+	r := newRegistry(t)
+	s := newStore(t)
+	load(t, s, archiveOf(t, three("three:latest")))
+	tag(t, s, "three", r.Host+"/x:v1")
+	pushed := mustPush(t, s, repository(t, r, "x", registry.Credential{}), "v1")
+	byDigest := r.Host + "/x@" + pushed.Digest.String()
+	img, err := s.Get(byDigest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Remove(ctx, r.Host+"/x@sha256:"+strings.Repeat("0", 64), RemoveOptions{}, nil); !errdefs.IsNotFound(err) {
+		t.Errorf("a digest of nothing: %v", err)
+	}
+	records, err := s.Remove(ctx, byDigest, RemoveOptions{}, nil)
+	if want := []Removed{{Untagged: byDigest, Image: img.ID}}; err != nil || !slices.Equal(records, want) {
+		t.Errorf("records %v %v", records, err)
+	}
+	if got, err := s.Get(r.Host + "/x:v1"); err != nil || len(got.RepoDigests) != 0 {
+		t.Errorf("the tag: %+v %v", got, err)
+	}
+	// An image that has nothing but a digest goes with it.
+	other := newStore(t)
+	if _, err := other.Pull(ctx, repository(t, r, "x", registry.Credential{}), pushed.Digest.String(), nil); err != nil {
+		t.Fatal(err)
+	}
+	if records, err = other.Remove(ctx, byDigest, RemoveOptions{}, nil); err != nil || len(records) != 5 || other.Count() != 0 {
+		t.Errorf("the last name: %v %v", records, err)
+	}
+}
+
+// Images that are saved with their parents have them again after a load; what the
+// archive does not have is nobody's parent.
+func TestLoadKeepsParents(t *testing.T) {
+	ctx := context.Background()
+	one, both, alone := newStore(t), newStore(t), newStore(t)
+	load(t, one, archiveOf(t, three("base:latest")))
+	writable(t, one, "c", "base")
+	child, err := one.Commit(ctx, "c", CommitOptions{Ref: "child", ContainerConfig: &Config{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	load(t, both, save(t, one, "child", "base"))
+	load(t, alone, save(t, one, "child"))
+	if got, err := both.Get("child"); err != nil || got.ID != child.ID || got.Parent != child.Parent || got.Parent == "" {
+		t.Errorf("with its parent: %+v %v", got, err)
+	}
+	if got, err := alone.Get("child"); err != nil || got.ID != child.ID || got.Parent != "" {
+		t.Errorf("alone: %+v %v", got, err)
 	}
 }
