@@ -161,7 +161,7 @@ func (s *session) workdir(ctx context.Context, g *stage, st *step, i *instructio
 	if hit, err := s.cached(ctx, g, probe); hit || err != nil {
 		return err
 	}
-	return s.inLayer(ctx, g, probe, true, func(t *tree) error {
+	return s.inLayer(ctx, g, probe, true, nil, func(t *tree) error {
 		at, err := t.resolve(path.Clean(dir), true)
 		if err == nil {
 			err = t.makeDirs(at, owner{})

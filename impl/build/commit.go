@@ -31,7 +31,7 @@ func (s *session) commitConfig(ctx context.Context, g *stage, text string) error
 	if hit, err := s.cached(ctx, g, probe); hit || err != nil {
 		return err
 	}
-	return s.inLayer(ctx, g, probe, true, nil)
+	return s.inLayer(ctx, g, probe, true, nil, nil)
 }
 
 // cached finds the image that the same step made before from the same image,
@@ -86,8 +86,8 @@ func stepKey(c *image.Config) string {
 // inLayer takes a step that runs nothing: it makes a layer above the stage's
 // image, lets work change the files, and commits it. If intermediate containers
 // are to be kept the layer is a container's. tell says whether the client hears
-// of it before.
-func (s *session) inLayer(ctx context.Context, g *stage, probe *image.Config, tell bool, work func(*tree) error) error {
+// of it before. shared are the files that work has left to be put in; nil for none.
+func (s *session) inLayer(ctx context.Context, g *stage, probe *image.Config, tell bool, shared *sharing, work func(*tree) error) error {
 	var id string
 	var err error
 	keep := !s.req.Remove && !s.req.ForceRemove && g.image != ""
@@ -110,6 +110,9 @@ func (s *session) inLayer(ctx context.Context, g *stage, probe *image.Config, te
 			return err
 		}
 		if err := errors.Join(work(t), t.Close()); err != nil {
+			return err
+		}
+		if err := s.putIn(shared, id); err != nil {
 			return err
 		}
 	}

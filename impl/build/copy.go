@@ -79,12 +79,13 @@ func (s *session) copyFiles(ctx context.Context, g *stage, st *step, q copyReque
 	if hit, err := s.cached(ctx, g, probe); hit || err != nil {
 		return err
 	}
-	return s.inLayer(ctx, g, probe, false, func(t *tree) error {
+	shared := &sharing{from: s.files}
+	return s.inLayer(ctx, g, probe, false, shared, func(t *tree) error {
 		who, err := findOwner(t, q.chown)
 		if err != nil {
 			return st.fail(err)
 		}
-		c := &copier{ctx: ctx, to: t, owner: who, mode: mode, limits: s.limits}
+		c := &copier{ctx: ctx, to: t, owner: who, mode: mode, limits: s.limits, sharing: shared}
 		for _, src := range list {
 			if err := c.place(src, destination(g.config.WorkingDir, q.to)); err != nil {
 				if ctx.Err() != nil {

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -226,5 +227,50 @@ func TestCapabilitiesAreCopied(t *testing.T) {
 		if want == "" && err == nil || want != "" && string(got[:max(0, n)]) != want {
 			t.Errorf("%s: %q, %v", name, got[:max(0, n)], err)
 		}
+	}
+}
+
+// Large files of the context become the layer's own: what comes out is what
+// copying gives, whatever is done to the place before and after.
+func TestLargeFiles(t *testing.T) {
+	p := newPlace(t)
+	big, other := strings.Repeat("big ", 1<<19), strings.Repeat("another ", 1<<18)
+	at := time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC)
+	img := p.must(contextOf(t, `FROM busybox
+RUN rm /file; echo old > /replaced
+COPY dir /dir
+COPY big /once/
+COPY big dir/big /twice/
+COPY big other /replaced/../over/
+COPY --chown=7:8 big /owned
+COPY other /file
+RUN echo more >> /dir/big
+FROM busybox
+COPY --from=0 /dir /dir
+COPY --from=0 /once /twice /over /rest/
+COPY --from=0 /owned /file /rest/
+`, entry{name: "big", body: big, mode: 0o750, at: at}, entry{name: "other", body: other, at: at}, entry{name: "dir/", at: at}, entry{name: "dir/big", body: big, at: at}))
+	for below, want := range map[string]map[string]string{
+		"/dir":  {"/big": "file 644 0:0 " + big + "more\n"},
+		"/rest": {"/big": "file 750 0:0 " + big, "/other": "file 644 0:0 " + other, "/owned": "file 750 0:0 " + big, "/file": "file 644 0:0 " + other},
+	} {
+		got := p.listing(img, below)
+		for name := range want {
+			if got[name] != want[name] {
+				t.Errorf("%s%s: %d bytes, %.40q, want %d bytes, %.40q", below, name, len(got[name]), got[name], len(want[name]), want[name])
+			}
+		}
+		if len(got) != len(want) {
+			t.Errorf("%s has %d files", below, len(got))
+		}
+	}
+	// The file was there before the build and is there after it, with one name
+	// and the context's time.
+	img = p.must(contextOf(t, "FROM scratch\nCOPY big /\n", entry{name: "big", body: big, at: at}))
+	files, done := p.files(img)
+	defer done()
+	info, err := files.Stat("big")
+	if err != nil || !info.ModTime().Equal(at) || info.Sys().(*syscall.Stat_t).Nlink != 1 {
+		t.Errorf("%+v, %v", info, err)
 	}
 }

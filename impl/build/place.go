@@ -27,6 +27,8 @@ type copier struct {
 	limits Limits
 	// links are the files with several names that have been copied.
 	links map[inode]string
+	// sharing gives large files of the context to the image; nil for never.
+	sharing *sharing
 }
 
 // inode is a file whatever it is called.
@@ -104,6 +106,7 @@ func (c *copier) copy(in *tree, from, to string, info fs.FileInfo) error {
 		if err := c.to.RemoveAll(to); err != nil {
 			return err
 		}
+		c.sharing.forget(to)
 		there = nil
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
@@ -129,6 +132,9 @@ func (c *copier) copy(in *tree, from, to string, info fs.FileInfo) error {
 	case fs.ModeSocket:
 		return nil // nobody listens at a copy
 	case 0:
+		if c.shares(in, info, st) {
+			return c.share(from, to, info)
+		}
 		id := inode{uint64(st.Dev), st.Ino}
 		if first := c.links[id]; first != "" {
 			return c.to.Link(first, to)
