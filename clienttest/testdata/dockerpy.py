@@ -57,6 +57,29 @@ class ClientTest(unittest.TestCase):
         """wait() gives a dict in this docker-py, an int in older ones."""
         return result["StatusCode"] if isinstance(result, dict) else result
 
+    # Builds
+
+    def test_build(self):
+        tag = "py/%s-%s" % (self._testMethodName, VERSION)
+        self.addCleanup(self.api.remove_image, tag, force=True)
+        with tempfile.TemporaryDirectory() as directory:
+            for name, content in {"Dockerfile": "FROM busybox\nARG WHO\nCOPY word /word\nRUN echo $WHO $(cat /word) > /made\nCMD cat /made\n", "word": VERSION}.items():
+                with open(os.path.join(directory, name), "w") as f:
+                    f.write(content)
+            options = {"labels": {"of": "docker-py"}} if at_least("1.23") else {}
+            image, log = self.client.images.build(path=directory, tag=tag, buildargs={"WHO": "me"}, rm=True, **options)
+        said = "".join(line.get("stream", "") for line in log)
+        self.assertIn("Step 4 : RUN", said)
+        self.assertIn("Successfully built " + image.id.split(":")[1][:12], said)
+        if options:
+            self.assertEqual(image.labels, options["labels"])
+        self.assertEqual(self.client.containers.run(tag, name=self.name(), remove=True), ("me %s\n" % VERSION).encode())
+
+    def test_build_fails(self):
+        with self.assertRaises(docker.errors.BuildError) as caught:
+            self.client.images.build(fileobj=io.BytesIO(b"FROM busybox\nRUN exit 5\n"), rm=True, forcerm=True)
+        self.assertIn("returned a non-zero code: 5", str(caught.exception))
+
     # System
 
     def test_ping_version_info(self):
