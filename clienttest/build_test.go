@@ -63,17 +63,21 @@ func TestBuild(t *testing.T) {
 	})
 }
 
-// docker-compose builds the image of a service.
+// docker-compose builds the image of a service. By default 1.29 has the docker
+// command build, and reads the image's id from a message that engines send from
+// version 1.30 of the API on; COMPOSE_DOCKER_CLI_BUILD=0 has it ask the engine itself.
 func TestComposeBuild(t *testing.T) {
 	t.Parallel()
-	c := newCompose(t, engine, "", "berthbuild", "web:\n  build: here\n  command: cat /made\n")
-	c.docker.t.Cleanup(func() { c.docker.try("", "rmi", "-f", "berthbuild_web") })
-	if err := os.CopyFS(filepath.Join(c.dir, "here"), os.DirFS(contextOf(t, "Dockerfile", "FROM busybox\nCOPY word /word\nRUN cat /word > /made\n", "word", "composed"))); err != nil {
+	c := newCompose(t, engine, "", "berthbuild", "web:\n  build: here\n  command: sh -c 'cat /made; sleep 1000'\n")
+	c.environment = []string{"COMPOSE_DOCKER_CLI_BUILD=0"}
+	t.Cleanup(func() { c.docker.try("", "rmi", "-f", "berthbuild_web") })
+	if err := os.CopyFS(filepath.Join(c.dir, "here"), os.DirFS(contextOf(t, "Dockerfile", "FROM busybox\nCOPY word /word\nRUN cat /word > /made\n", "word", "composed\n"))); err != nil {
 		t.Fatal(err)
 	}
 	c.docker.matches("build", c.run("build"), `Successfully built [0-9a-f]{12}`)
-	c.run("up", "--no-build")
-	c.docker.equal("what it made", c.docker.run("logs", c.container("web", 1)), "composed")
+	c.run("up", "-d", "--no-build")
+	web := c.container("web", 1)
+	eventually(t, "what the build made is in the log", func() bool { return c.docker.run("logs", web) == "composed" })
 	c.run("down", "-v", "-t", "0")
 	c.gone()
 }

@@ -23,6 +23,8 @@ type compose struct {
 	// 1, 1.22 for 2.0.
 	version string
 	docker  *docker
+	// environment are more variables of the command.
+	environment []string
 }
 
 // newCompose writes the project's file; whatever of the project is left is
@@ -47,6 +49,7 @@ func (c *compose) try(args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, composeProgram, append([]string{"--ansi", "never", "-p", c.project}, args...)...)
 	cmd.Dir = c.dir
 	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=" + c.dir, "DOCKER_CONFIG=" + c.dir, "DOCKER_HOST=" + c.host}
+	cmd.Env = append(cmd.Env, c.environment...)
 	if c.version != "" {
 		cmd.Env = append(cmd.Env, "COMPOSE_API_VERSION="+c.version)
 	}
