@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -145,5 +146,58 @@ func TestExecTerminal(t *testing.T) {
 		})
 		shell.sends("exit 6\r")
 		shell.ends(6)
+	})
+}
+
+// interrupts types ctrl-c and waits for the end of the command.
+func (t *terminal) interrupts() {
+	t.t.Helper()
+	t.sends("\x03")
+	_ = t.cmd.Wait()
+}
+
+// The commands that follow what happens, in a terminal.
+func TestFollowTerminal(t *testing.T) {
+	atEachVersion(t, func(t *testing.T, d *docker) {
+		name := d.name("c")
+		events := d.terminal("events", "--format", "event {{.Status}}", "--filter", "container="+name, "--since", "1m")
+		d.run("run", "-d", "-i", "-m", "64m", "--name", name, "busybox", "sh", "-c", "echo before; read line; seq 100; exit 1")
+		events.shows("event start")
+		logs := d.terminal("logs", "-f", name)
+		logs.shows("before")
+		stats := d.terminal("stats", name)
+		stats.shows("/ 64MiB")
+		stats.interrupts()
+		d.try("go\n", "attach", name)
+		logs.shows("100")
+		logs.ends(0)
+		events.shows("event die")
+		d.run("rm", name)
+		events.shows("event destroy")
+		events.interrupts()
+	})
+}
+
+// Files both ways, and new limits, by commands in a terminal.
+func TestChangeTerminal(t *testing.T) {
+	atEachVersion(t, func(t *testing.T, d *docker) {
+		name := d.name("c")
+		d.run("run", "-d", "-m", "64m", "--memory-swap", "128m", "--name", name, "busybox", "sleep", "1000")
+		if d.since("1.20") { // the archive came with 1.20
+			given, taken := file(t, "given", "content\n"), t.TempDir()
+			d.terminal("cp", given, name+":/tmp").ends(0)
+			d.terminal("cp", name+":/tmp/given", taken).ends(0)
+			got, err := os.ReadFile(filepath.Join(taken, "given"))
+			if err != nil || string(got) != "content\n" {
+				t.Errorf("there and back: %q, %v", got, err)
+			}
+			d.terminal("cp", name+":/no/such", taken).ends(1)
+		}
+		if d.since("1.22") { // and update with 1.22
+			update := d.terminal("update", "-m", "32m", name)
+			update.shows(name)
+			update.ends(0)
+			d.equal("limit", d.inspect(name, "{{.HostConfig.Memory}}"), "33554432")
+		}
 	})
 }
