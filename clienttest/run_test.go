@@ -3,6 +3,7 @@ package clienttest
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -122,5 +123,28 @@ func TestRunPrivileged(t *testing.T) {
 	atEachVersion(t, func(t *testing.T, d *docker) {
 		out := d.run("run", "--rm", "--name", d.name("c"), "--privileged", "busybox", "sh", "-c", "mount -t tmpfs x /tmp && grep -c ^x /proc/mounts; grep Seccomp: /proc/self/status")
 		d.matches("privileged", out, `^1\nSeccomp:\s+0$`)
+	})
+}
+
+// docker run's exit code tells who failed: the engine (125), the command (126:
+// it cannot be run, 127: it is not there), or the program, by its own code or by
+// a signal (128 and its number).
+func TestRunExitCodes(t *testing.T) {
+	atEachVersion(t, func(t *testing.T, d *docker) {
+		for i, row := range []struct {
+			want int
+			args []string
+		}{
+			{125, []string{"--net", "container:nosuch", "busybox", "true"}},
+			{126, []string{"busybox", "/etc/passwd"}},
+			{127, []string{"busybox", "nosuch"}},
+			// The first process of a namespace ignores it.
+			{128 + 15, []string{"--pid", "host", "busybox", "sh", "-c", "kill -TERM $$"}},
+		} {
+			name := d.name(fmt.Sprint(i))
+			if r := d.try("", append([]string{"run", "--name", name}, row.args...)...); r.code != row.want {
+				t.Errorf("want %d: %v", row.want, r)
+			}
+		}
 	})
 }
