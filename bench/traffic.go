@@ -17,9 +17,9 @@ import (
 )
 
 const (
-	streamBytes = 256 << 20 // of one throughput measurement
-	roundTrips  = 500       // of one latency measurement
-	lookups     = 2000      // of one measurement of lookups
+	streamBytes = 96 << 20 // of one throughput measurement: many short turns bear a busy machine better
+	roundTrips  = 500      // of one latency measurement
+	lookups     = 2000     // of one measurement of lookups
 )
 
 // sender serves zeroes at one port and what it gets at the other.
@@ -66,12 +66,12 @@ func traffic(ctx context.Context, a *arena, r *report) error {
 			throughput = append(throughput, turn{e.name, func() error { return inNetns(p.netns, func() error { return receive(p.host + ":18080") }) }})
 			latency = append(latency, turn{e.name, func() error { return inNetns(p.netns, func() error { return bounce(p.host + ":18081") }) }})
 		}
-		names, values, err := takeTurns(ctx, min(a.rounds, 10), throughput)
+		names, values, err := takeTurns(ctx, a.rounds, throughput)
 		if err != nil {
 			return err
 		}
 		r.add("TCP throughput, published port, from "+from, "MB/s", "more", names, rates(values, streamBytes/1e6))
-		if names, values, err = takeTurns(ctx, min(a.rounds, 10), latency); err != nil {
+		if names, values, err = takeTurns(ctx, a.rounds, latency); err != nil {
 			return err
 		}
 		for _, v := range values {
@@ -90,7 +90,7 @@ func traffic(ctx context.Context, a *arena, r *report) error {
 		netns := fmt.Sprintf("/proc/%d/ns/net", state.State.Pid)
 		asking = append(asking, turn{e.name, func() error { return inNetns(netns, resolve) }})
 	}
-	names, values, err := takeTurns(ctx, min(a.rounds, 10), asking)
+	names, values, err := takeTurns(ctx, a.rounds, asking)
 	if err != nil {
 		return err
 	}
