@@ -72,3 +72,15 @@ func TestMacvlanNetwork(t *testing.T) {
 		"--filter", "type=network", "--filter", "network="+net, "--format", `{{.Action}} {{.Actor.Attributes.type}}`)
 	d.equal("events", events, "create macvlan\nconnect macvlan\nconnect macvlan\ndisconnect macvlan\ndisconnect macvlan\ndestroy macvlan")
 }
+
+// Networks may be called anything that a path can carry.
+func TestStrangeNetworkNames(t *testing.T) {
+	d := newDocker(t, engine, "1.23")
+	for _, name := range []string{"a b", "ü-網", "x/y", "50%", "q?a&b", "#1", `"; drop`} {
+		id := d.run("network", "create", "--internal", "-d", "macvlan", "--subnet", "10.214.8.0/24", name)
+		d.equal("inspect", d.run("network", "inspect", "-f", "{{.Name}} {{.Id}}", name), name+" "+id)
+		d.equal("list", d.run("network", "ls", "-q", "--no-trunc", "--filter", "id="+id), id)
+		d.equal("container", d.run("run", "--rm", "--net", name, "busybox", "hostname", "-i"), "10.214.8.2")
+		d.run("network", "rm", name)
+	}
+}

@@ -64,6 +64,13 @@ func (e *env) crash() {
 }
 
 func (e *env) tearDown() {
+	if e.Manager == nil { // the test ended between two
+		if m, err := Open(e.opts); err != nil {
+			e.t.Error(err)
+		} else {
+			e.Manager = m
+		}
+	}
 	if e.Manager != nil {
 		if err := e.Reconcile(context.Background(), func(string) bool { return false }); err != nil {
 			e.t.Errorf("release all: %v", err)

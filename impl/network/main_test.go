@@ -44,6 +44,10 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, takeStep(step))
 		os.Exit(1)
 	}
+	if dir := os.Getenv(bareEnv); dir != "" {
+		fmt.Fprintln(os.Stderr, openBare(dir))
+		os.Exit(1)
+	}
 	if err := prepareHost(); err != nil {
 		fmt.Fprintln(os.Stderr, "prepare the test's network namespace:", err)
 		os.Exit(1)

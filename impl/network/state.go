@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 	"github.com/seed-50ced230/berth/impl/fault"
 	"github.com/seed-50ced230/berth/impl/network/bridge"
 	"github.com/seed-50ced230/berth/impl/network/firewall"
+	"github.com/seed-50ced230/berth/impl/network/macvlan"
 	"github.com/seed-50ced230/berth/impl/network/netns"
 )
 
@@ -217,6 +219,9 @@ func (m *Manager) sweep() error {
 			}
 		}
 	}
+	if err := m.sweepInside(); err != nil {
+		return err
+	}
 	ports, err := bridge.Ports()
 	if err != nil {
 		return err
@@ -231,6 +236,26 @@ func (m *Manager) sweep() error {
 					return err
 				}
 			}
+		}
+	}
+	return nil
+}
+
+// sweepInside removes macvlan interfaces from containers that do not know them;
+// there is no end of them on the host's side.
+func (m *Manager) sweepInside() error {
+	if !slices.ContainsFunc(slices.Collect(maps.Values(m.networks)), func(n *network) bool { return n.macvlan != nil }) {
+		return nil
+	}
+	for _, s := range m.sandboxes {
+		if s.Mode != ModeBridge {
+			continue
+		}
+		known := func(name string) bool {
+			return slices.ContainsFunc(s.Endpoints, func(e Endpoint) bool { return e.Interface == name })
+		}
+		if err := netns.Do(s.Key, func() error { return macvlan.Strays(known) }); err != nil {
+			m.log.Error("running container has an interface too many", "container", s.ContainerID, "err", err)
 		}
 	}
 	return nil

@@ -209,3 +209,28 @@ func Quit(name string) error {
 	}
 	return nil
 }
+
+// Strays deletes the interfaces of the calling thread's namespace that Attach made
+// and that have none of the known names: what a daemon left that was killed. An
+// interface that a container made itself has its parent in the same namespace.
+func Strays(known func(name string) bool) error {
+	inside, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return fmt.Errorf("open route socket in namespace: %w", err)
+	}
+	defer inside.Close()
+	links, err := inside.LinkList()
+	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+		return fmt.Errorf("list interfaces: %w", err)
+	}
+	var errs []error
+	for _, l := range links {
+		a := l.Attrs()
+		if l.Type() == "macvlan" && a.NetNsID >= 0 && !known(a.Name) {
+			if err := inside.LinkDel(l); err != nil {
+				errs = append(errs, fmt.Errorf("delete %s: %w", a.Name, err))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
