@@ -136,7 +136,7 @@ crash: setup-test build ## kill berthd CRASH_ROUNDS times (100) at work on image
 	$(GO) test -count=1 -timeout 3h -run '^TestKilledAtImages$$' -v ./clienttest -crash-rounds $(CRASH_ROUNDS) -crash-seed $(CRASH_SEED)
 
 .PHONY: fuzz
-fuzz: setup-build ## run every fuzz target in turn, FUZZTIME (1h) in all
+fuzz: setup-test build ## run every fuzz target in turn, and drawn requests against a daemon, FUZZTIME (1h) in all
 	@tools/fuzz $(FUZZTIME)
 
 .PHONY: bench

@@ -35,6 +35,7 @@ func failures() []failure {
 		{name: "directory", describe: command("/etc"), status: bad, text: `^Container command '/etc' could not be invoked`, code: 126},
 		{name: "user that is not there", describe: func(c *trial) { c.config["User"] = "nosuch" }, status: bad, text: `(?i)unable to find user nosuch`, code: 128},
 		{name: "group that is not there", versions: since("1.20"), describe: func(c *trial) { c.host["GroupAdd"] = list{"nosuch"} }, status: bad, text: `(?i)unable to find group nosuch`, code: 128},
+		{name: "group without a name", versions: since("1.20"), describe: func(c *trial) { c.host["GroupAdd"] = list{""} }, status: bad, text: `^Unable to find group`, code: 128},
 		{name: "device that is not there", describe: func(c *trial) {
 			c.host["Devices"] = list{object{"PathOnHost": "/dev/nosuch"}}
 		}, status: bad, text: `^error gathering device information while adding custom device "/dev/nosuch": .*no such file or directory$`, code: 128},

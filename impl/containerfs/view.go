@@ -47,6 +47,10 @@ type Bind struct {
 	ReadOnly            bool
 }
 
+// ErrEnded says that the process whose root a view is has ended before anything
+// was done there.
+var ErrEnded = errors.New("the container has just ended")
+
 // Run calls f with the container's root as the root of all paths. f must not
 // start goroutines that open paths: they would see the host. The thread that
 // ran f ends with it, so that nothing of the view outlives Run.
@@ -114,7 +118,11 @@ func (v View) enter() error {
 		root = v.Target
 	}
 	if err := unix.Chdir(root); err != nil {
-		return &os.PathError{Op: "chdir", Path: root, Err: err}
+		err = &os.PathError{Op: "chdir", Path: root, Err: err}
+		if v.Root != "" && (errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESRCH)) {
+			return fmt.Errorf("%w: %w", ErrEnded, err)
+		}
+		return err
 	}
 	if err := unix.Chroot("."); err != nil {
 		return &os.PathError{Op: "chroot", Path: root, Err: err}

@@ -4,10 +4,15 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/seed-50ced230/berth/impl/container"
 	"github.com/seed-50ced230/berth/impl/containerfs"
@@ -35,18 +40,47 @@ func (e *Engine) readFiles(ctx context.Context, name string, use func(*container
 }
 
 func (e *Engine) viewFiles(ctx context.Context, c *container.Container, use func(*container.Record, containerfs.View) error) error {
-	if task, err := e.runningTask(c); err == nil {
-		return useRunning(c.Record(), task, use)
+	if err := e.whileRunning(ctx, c, use); !errors.Is(err, errAtRest) {
+		return err
 	}
 	return e.atRest(ctx, c, use, func(r *container.Record, w *image.Writable, unlock func()) error {
 		return e.viewAtRest(ctx, r, w, unlock, use)
 	})
 }
 
+// errAtRest says that a container does not run.
+var errAtRest = errors.New("the container does not run")
+
+// endNoticed bounds how long the engine may take to notice a container's end.
+const endNoticed = 10 * time.Second
+
+// whileRunning calls use with a view of a container that runs; errAtRest if it
+// does not. One that ends before use has begun does not run, as soon as its end
+// is known.
+func (e *Engine) whileRunning(ctx context.Context, c *container.Container, use func(*container.Record, containerfs.View) error) error {
+	for end := time.Now().Add(endNoticed); ; {
+		task, err := e.runningTask(c)
+		if err != nil {
+			return errAtRest
+		}
+		if err = useRunning(c.Record(), task, use); !errors.Is(err, containerfs.ErrEnded) || time.Now().After(end) {
+			return err
+		}
+		select {
+		case <-time.After(2 * time.Millisecond):
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
 // useRunning calls use with a view of a running container, which has the ids of
 // its user namespace.
 func useRunning(r *container.Record, task *runtime.Task, use func(*container.Record, containerfs.View) error) error {
 	ids, err := userns.Of(task.Pid())
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH) {
+		return fmt.Errorf("look into container %s: %w: %w", r.ID, containerfs.ErrEnded, err)
+	}
 	if err != nil {
 		return fault.Conflict("look into container %s: %w", r.ID, err)
 	}
@@ -58,16 +92,22 @@ func useRunning(r *container.Record, task *runtime.Task, use func(*container.Rec
 // running is called.
 func (e *Engine) atRest(ctx context.Context, c *container.Container, running func(*container.Record, containerfs.View) error,
 	rest func(_ *container.Record, _ *image.Writable, unlock func()) error) error {
-	_, unlock, err := e.operate(ctx, c.ID)
-	if err != nil {
-		return err
+	unlock := func() {}
+	for {
+		_, free, err := e.operate(ctx, c.ID)
+		if err != nil {
+			return err
+		}
+		if _, err := e.runningTask(c); err != nil {
+			unlock = sync.OnceFunc(free)
+			break
+		}
+		free() // started while we waited
+		if err := e.whileRunning(ctx, c, running); !errors.Is(err, errAtRest) {
+			return err
+		}
 	}
-	unlock = sync.OnceFunc(unlock)
 	defer unlock()
-	if task, err := e.runningTask(c); err == nil { // started while we waited
-		unlock()
-		return useRunning(c.Record(), task, running)
-	}
 	if err := checkAlive(c.Record(), "looked into"); err != nil {
 		return err
 	}
@@ -162,8 +202,9 @@ func (e *Engine) writeFiles(ctx context.Context, name string, u upload) error {
 	if err != nil {
 		return err
 	}
-	if task, err := e.runningTask(c); err == nil {
-		return missingFile(name, useRunning(c.Record(), task, func(r *container.Record, v containerfs.View) error { return u.extract(r, v, u.body) }))
+	err = e.whileRunning(ctx, c, func(r *container.Record, v containerfs.View) error { return u.extract(r, v, u.body) })
+	if !errors.Is(err, errAtRest) {
+		return missingFile(name, err)
 	}
 	archive, err := e.receive(ctx, c, u)
 	if err != nil {

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"net/netip"
 
+	"github.com/containerd/errdefs"
+
 	"github.com/seed-50ced230/berth/gen/hub"
 	"github.com/seed-50ced230/berth/gen/hub/models"
 	"github.com/seed-50ced230/berth/impl/events"
@@ -31,6 +33,10 @@ func (e *Engine) NetworkCreate(ctx context.Context, p *hub.NetworkCreateParams) 
 		spec.IPAM.Config = append(spec.IPAM.Config, pool)
 	}
 	n, err := e.Networks.CreateNetwork(ctx, spec)
+	if errdefs.IsUnavailable(err) {
+		// Every subnet is taken: the documents have no other status for that.
+		return nil, fault.Internal("%s", err.Error())
+	}
 	if err != nil {
 		return nil, err
 	}

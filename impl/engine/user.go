@@ -58,6 +58,9 @@ func findUser(tree *os.File, name string, groups []string, env []string) (specs.
 		add(g)
 	}
 	if len(groups) > 0 {
+		if slices.Contains(groups, "") {
+			return specs.User{}, nil, fault.Invalid("Unable to find group ") // the library would panic
+		}
 		more, err := user.GetAdditionalGroups(groups, bytes.NewReader(group))
 		if err != nil {
 			return specs.User{}, nil, fault.Invalid("%w", err)

@@ -3,11 +3,13 @@ package image
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/distribution/reference"
 	"github.com/klauspost/compress/gzip"
@@ -74,14 +76,22 @@ type push struct {
 	to       Target
 	progress ProgressFunc
 	news     []layerBlob
+
+	mu   sync.Mutex
+	made []layerBlob // compressed here, not known to the target yet
 }
 
-func (p *push) run(ctx context.Context, ref, tag string) (*Pushed, error) {
+func (p *push) run(ctx context.Context, ref, tag string) (_ *Pushed, err error) {
 	img, err := p.s.usable(ref)
 	if err != nil {
 		return nil, err
 	}
 	defer p.s.hold(img.Top)()
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.keep())
+		}
+	}()
 	chains := chainIDs(img.RootFS.DiffIDs)
 	for i := len(chains) - 1; i >= 0; i-- {
 		p.progress(Progress{ID: short(img.RootFS.DiffIDs[i].Encoded()), Status: "Preparing"})
@@ -106,6 +116,20 @@ func (p *push) run(ctx context.Context, ref, tag string) (*Pushed, error) {
 		return nil, err
 	}
 	return &Pushed{Tag: tag, Digest: desc.Digest, Size: int64(len(raw))}, nil
+}
+
+// keep records what was compressed for a push that failed: the next one finds
+// it, and it goes with its layer.
+func (p *push) keep() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.made) == 0 {
+		return nil
+	}
+	in := p.s.newIngest()
+	defer in.abort()
+	in.blobs = p.made
+	return in.commit()
 }
 
 // record remembers under which digests the image is known there.
@@ -338,7 +362,13 @@ func (p *push) compress(ctx context.Context, l *layerEntry, diff digest.Digest) 
 		return d, err
 	}
 	d = ocispec.Descriptor{MediaType: registry.TypeDockerLayer, Digest: sum.Digest(), Size: count.n}
-	return d, file.keep(d.Digest)
+	if err := file.keep(d.Digest); err != nil {
+		return d, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.made = append(p.made, layerBlob{diff, blobRecord{Digest: d.Digest, Size: d.Size, MediaType: d.MediaType}})
+	return d, nil
 }
 
 type countingWriter struct {
