@@ -199,6 +199,8 @@ func TestSyslogServerHangs(t *testing.T) {
 	const lines = 200_000 // 20 MB: far more than pipes and sockets hold
 	d.run("run", "--name", d.name("c"), "--log-driver", "syslog", "--log-opt", "syslog-address=tcp://"+l.Addr().String(), "busybox", "sh", "-c",
 		fmt.Sprintf("yes %s | head -n %d", strings.Repeat("x", 99), lines))
+	written := time.Now().Truncate(time.Second)
+	time.Sleep(2 * time.Second) // the messages keep the times of their lines
 	conn, err := l.Accept()
 	if err != nil {
 		t.Fatal(err)
@@ -209,6 +211,11 @@ func TestSyslogServerHangs(t *testing.T) {
 		line, err := in.ReadString('\n')
 		if err != nil || !strings.HasSuffix(line, ": "+strings.Repeat("x", 99)+"\n") {
 			t.Fatalf("message %d of %d: %q, %v", i, lines, line, err)
+		}
+		const from = len("<30>")
+		at, err := time.ParseInLocation("2006 "+time.Stamp, fmt.Sprint(written.Year(), " ", line[from:from+len(time.Stamp)]), time.Local)
+		if err != nil || at.After(written) {
+			t.Fatalf("message %d of %d: %q, %v: it was written until %v", i, lines, line, err, written)
 		}
 	}
 	if rest, err := io.ReadAll(in); len(rest) > 0 || err != nil {

@@ -21,6 +21,9 @@ type AttachOptions struct {
 	// is not in the log yet. A client that read the log up to the Position
 	// wants it; one that is interested in new output only does not.
 	Pending bool
+
+	// times asks for the times of the output, which only the logger reads.
+	times bool
 }
 
 // Position is a place in a container's log.
@@ -117,6 +120,7 @@ func (o AttachOptions) request() []byte {
 		{o.Stdout, protocol.AttachStdout},
 		{o.Stderr, protocol.AttachStderr},
 		{o.Pending, protocol.AttachPending},
+		{o.times, protocol.AttachTimes},
 	} {
 		if f.on {
 			flags |= f.flag

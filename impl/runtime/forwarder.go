@@ -22,7 +22,7 @@ func (r *Runtime) startForwarder(ctx context.Context, o *forward.Order) (*Attach
 		return nil, fmt.Errorf("hand a connection to the logger: %w", err)
 	}
 	defer stream.Close()
-	_, err = conn.Write(AttachOptions{Stdout: true, Stderr: true}.request())
+	_, err = conn.Write(AttachOptions{Stdout: true, Stderr: true, times: true}.request())
 	if err == nil {
 		err = forward.Start(ctx, r.opts.Logger, o, stream)
 	}

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/seed-50ced230/berth/impl/runtime/protocol"
@@ -16,7 +17,8 @@ import (
 // frames is what a monitor sends: the reply to an attach, data in pieces of any
 // size, the end.
 func frames(r *rand.Rand, out, err []byte, end bool) []byte {
-	b := make([]byte, 24)
+	b := make([]byte, 40) // protocol.ReadAttachReply
+	second := uint64(0)
 	binary.NativeEndian.PutUint32(b, 0x48545242)
 	for len(out)+len(err) > 0 {
 		from, kind := &out, byte(protocol.StreamStdout)
@@ -24,6 +26,10 @@ func frames(r *rand.Rand, out, err []byte, end bool) []byte {
 			from, kind = &err, protocol.StreamStderr
 		}
 		n := min(len(*from), r.IntN(50000)+1)
+		second++
+		b = append(b, protocol.StreamTime, 0, 0, 0, 0, 0, 0, 16)
+		b = binary.NativeEndian.AppendUint64(b, second)
+		b = binary.NativeEndian.AppendUint64(b, 0)
 		b = append(b, kind, 0, 0, 0)
 		b = binary.BigEndian.AppendUint32(b, uint32(n))
 		b = append(b, (*from)[:n]...)
@@ -50,6 +56,7 @@ func TestSplit(t *testing.T) {
 		}
 		out, errs := text(), text()
 		var got [3]strings.Builder
+		var at time.Time
 		err := split(bytes.NewReader(frames(r, out, errs, true)), func(rec record) {
 			if len(rec.text) > lineMax || !utf8.ValidString(rec.text) {
 				t.Errorf("seed %d: a record of %d bytes, valid: %v", seed, len(rec.text), utf8.ValidString(rec.text))
@@ -57,6 +64,14 @@ func TestSplit(t *testing.T) {
 			got[rec.stream].WriteString(rec.text)
 			if !rec.partial {
 				got[rec.stream].WriteByte('\n')
+			}
+			if rec.at.Unix() < 1 || rec.at.Before(at) {
+				t.Errorf("seed %d: a record of %v after one of %v", seed, rec.at, at)
+			}
+			at = rec.at
+			whole := map[byte][]byte{protocol.StreamStdout: out, protocol.StreamStderr: errs}[rec.stream]
+			if written := min(got[rec.stream].Len(), len(whole)); rec.end != int64(written) {
+				t.Errorf("seed %d: a record ends at %d, want %d", seed, rec.end, written)
 			}
 		})
 		if err != nil {

@@ -112,7 +112,9 @@ func split(stream io.Reader, take func(record)) error {
 	in := bufio.NewReaderSize(stream, 32<<10)
 	var rest [3][]byte // unfinished lines
 	var end [3]int64   // bytes taken
+	var at time.Time
 	give := func(r record, n int) {
+		r.at = at
 		end[r.stream] += int64(n)
 		r.end = end[r.stream]
 		take(r)
@@ -131,6 +133,13 @@ func split(stream io.Reader, take func(record)) error {
 				}
 			}
 			return nil
+		}
+		if kind == protocol.StreamTime {
+			var err error
+			if at, err = protocol.ReadTime(in); err != nil {
+				return fmt.Errorf("lost the container's output: %w", err)
+			}
+			continue
 		}
 		if kind > protocol.StreamStderr {
 			return errors.New("lost the container's output: not a frame")

@@ -2,11 +2,13 @@ package forward
 
 import (
 	"crypto/tls"
+	"fmt"
 	"net"
 	"net/url"
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/RackSec/srslog"
 	"github.com/docker/go-connections/tlsconfig"
@@ -42,7 +44,7 @@ func Check(driver string, given map[string]string) error {
 	if _, err := facility(given["syslog-facility"]); err != nil {
 		return err
 	}
-	_, _, err := format(given["syslog-format"], "")
+	_, _, err := format(given["syslog-format"], "", nil)
 	return err
 }
 
@@ -100,19 +102,28 @@ func facility(s string) (srslog.Priority, error) {
 	return 0, fault.Invalid("invalid syslog facility: %q is neither a name such as daemon or local0 nor a number from 0 to 23", s)
 }
 
-// format reads syslog-format for a network.
-func format(s, network string) (srslog.Formatter, srslog.Framer, error) {
+// format reads syslog-format for a network. at is the time of the message that is
+// being formatted.
+func format(s, network string, at *time.Time) (srslog.Formatter, srslog.Framer, error) {
 	framer := srslog.DefaultFramer
 	switch s {
-	case "":
-		return srslog.UnixFormatter, framer, nil
+	case "": // that of syslog(3), without a host name
+		return func(p srslog.Priority, _, tag, content string) string {
+			return fmt.Sprintf("<%d>%s %s[%d]: %s", p, at.Format(time.Stamp), tag, os.Getpid(), content)
+		}, framer, nil
 	case "rfc3164":
-		return srslog.RFC3164Formatter, framer, nil
+		return func(p srslog.Priority, host, tag, content string) string {
+			return fmt.Sprintf("<%d>%s %s %s[%d]: %s", p, at.Format(time.Stamp), host, tag, os.Getpid(), content)
+		}, framer, nil
 	case "rfc5424":
 		if network == "tcp+tls" {
 			framer = srslog.RFC5425MessageLengthFramer
 		}
-		return rfc5424, framer, nil
+		// The tag is in the place of the program's name, as Docker Engine writes it.
+		return func(p srslog.Priority, host, tag, content string) string {
+			return fmt.Sprintf("<%d>1 %s %s %s %d %s - %s",
+				p, at.Format("2006-01-02T15:04:05.000000Z07:00"), host, tag, os.Getpid(), tag, content)
+		}, framer, nil
 	}
 	return nil, nil, fault.Invalid("Invalid syslog format: %q, use rfc3164 or rfc5424", s)
 }

@@ -25,6 +25,8 @@ type record struct {
 	// end is how much the run had written to the stream with the end of this
 	// record, bytes.
 	end int64
+	// at is when its end was written; zero: not known.
+	at time.Time
 }
 
 // sink takes records. An error may pass: the record can be given again.
@@ -107,7 +109,8 @@ func openSyslog(o *Order) (sink, error) {
 	if err != nil {
 		return nil, err
 	}
-	formatter, framer, err := format(o.Options["syslog-format"], network)
+	at := time.Now()
+	formatter, framer, err := format(o.Options["syslog-format"], network, &at)
 	if err != nil {
 		return nil, err
 	}
@@ -130,6 +133,10 @@ func openSyslog(o *Order) (sink, error) {
 		w.SetHostname(host)
 	}
 	return func(r record) error {
+		// A message that waited has the time of its line, not of its sending.
+		if at = r.at; at.IsZero() {
+			at = time.Now()
+		}
 		if r.stream == protocol.StreamStderr {
 			return w.Err(r.text)
 		}
@@ -165,11 +172,4 @@ func (c impatient) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	return c.Conn.Write(p)
-}
-
-// rfc5424 is srslog's form of RFC 5424 with the tag in the place of the
-// program's name, as Docker Engine writes it.
-func rfc5424(p srslog.Priority, hostname, tag, content string) string {
-	return fmt.Sprintf("<%d>1 %s %s %s %d %s - %s",
-		p, time.Now().Format("2006-01-02T15:04:05.000000Z07:00"), hostname, tag, os.Getpid(), tag, content)
 }

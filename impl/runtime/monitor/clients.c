@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { EVENT_HELLO = 1, EVENT_OOM = 2, EVENT_EXIT = 3 };
@@ -171,11 +172,26 @@ static bool wants(const struct client *c, int stream)
 	       (c->flags & (stream == STREAM_OUT ? ATTACH_STDOUT : ATTACH_STDERR));
 }
 
+// send_time tells when the output that comes next was written.
+static void send_time(struct client *c)
+{
+	struct timespec ts;
+	int64_t at[2];
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	at[0] = ts.tv_sec;
+	at[1] = ts.tv_nsec;
+	send_frame(c, STREAM_TIME, (const char *)at, sizeof at);
+}
+
 void clients_output(int stream, const char *buf, size_t n)
 {
-	for (struct client *c = clients; c; c = c->next)
+	for (struct client *c = clients; c; c = c->next) {
+		if (wants(c, stream) && (c->flags & ATTACH_TIMES))
+			send_time(c);
 		if (wants(c, stream))
 			send_frame(c, stream, buf, n);
+	}
 }
 
 int clients_timeout(int64_t now)

@@ -6,7 +6,7 @@
 #include "monitor.h"
 
 enum { OP_WATCH = 1, OP_ATTACH = 2, OP_RESIZE = 3 };
-enum { ATTACH_STDIN = 1, ATTACH_STDOUT = 2, ATTACH_STDERR = 4, ATTACH_PENDING = 8 };
+enum { ATTACH_STDIN = 1, ATTACH_STDOUT = 2, ATTACH_STDERR = 4, ATTACH_PENDING = 8, ATTACH_TIMES = 16 };
 
 struct request {
 	uint8_t op, flags;

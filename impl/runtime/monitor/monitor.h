@@ -19,9 +19,9 @@ enum {
 	LINGER_MS = 600000,
 };
 
-// Streams, as in the header of Docker's attach frames; STREAM_END is ours: all
-// output was delivered.
-enum { STREAM_END = 0, STREAM_OUT = 1, STREAM_ERR = 2 };
+// Streams, as in the header of Docker's attach frames; STREAM_END (all
+// output was delivered) and STREAM_TIME are ours.
+enum { STREAM_END = 0, STREAM_OUT = 1, STREAM_ERR = 2, STREAM_TIME = 3 };
 
 // config is what the shim hands over on the command line (monitor.go: Args).
 struct config {

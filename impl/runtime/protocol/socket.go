@@ -31,6 +31,8 @@ const (
 	AttachStderr // frames of stream 2
 	// AttachPending asks for the unfinished lines, which are not in the log yet.
 	AttachPending
+	// AttachTimes asks for a frame of stream StreamTime before each of output.
+	AttachTimes
 )
 
 // Streams in the header of a frame.
@@ -38,7 +40,18 @@ const (
 	StreamEnd    = 0
 	StreamStdout = 1
 	StreamStderr = 2
+	StreamTime   = 3 // when the next frame's data were written, see ReadTime
 )
+
+// ReadTime reads the data of a frame of StreamTime: seconds since 1970 and
+// nanoseconds, 8 bytes each.
+func ReadTime(r io.Reader) (time.Time, error) {
+	var b [16]byte
+	if _, err := io.ReadFull(r, b[:]); err != nil {
+		return time.Time{}, err
+	}
+	return time.Unix(int64(binary.NativeEndian.Uint64(b[0:])), int64(binary.NativeEndian.Uint64(b[8:]))), nil
+}
 
 // FrameHeader is the size of a frame's header.
 const FrameHeader = 8
