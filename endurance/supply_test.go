@@ -110,7 +110,7 @@ func TestCVE202121285(t *testing.T) {
 		signed = "application/vnd.docker.distribution.manifest.v1+prettyjws"
 		index  = "application/vnd.oci.image.index.v1+json"
 	)
-	layer := blob(string(pack(map[string]string{"f": "x"}).Reader.(*bytes.Buffer).Bytes()))
+	layer := blob(pack(map[string]string{"f": "x"}).Reader.(*bytes.Buffer).String())
 	size := len(blobs[layer])
 	config := func(text string) string {
 		return fmt.Sprintf(`{"mediaType":"application/vnd.docker.container.image.v1+json","size":%d,"digest":"%s"}`, len(text), blob(text))

@@ -92,7 +92,7 @@ func useRunning(r *container.Record, task *runtime.Task, use func(*container.Rec
 // running is called.
 func (e *Engine) atRest(ctx context.Context, c *container.Container, running func(*container.Record, containerfs.View) error,
 	rest func(_ *container.Record, _ *image.Writable, unlock func()) error) error {
-	unlock := func() {}
+	var unlock func()
 	for {
 		_, free, err := e.operate(ctx, c.ID)
 		if err != nil {
