@@ -57,6 +57,9 @@ func TestKept(t *testing.T) {
 		}
 	}
 
+	a.run(map[string]any{"Cmd": []string{"true"}})
+	eventually(t, "all that ended has been reaped", func() bool { return len(zombies(t, e.Pid(), e.place.Dir)) == 0 })
+
 	// Restart policies: of what ended while the daemon was away, and of what a
 	// client had stopped before.
 	once := "[ -e /shared/%s ] && exec sleep 1000; touch /shared/%s; until [ -e /shared/go ]; do sleep 0.02; done; exit %d"
@@ -156,6 +159,37 @@ func TestKept(t *testing.T) {
 	if grown := peak(t, e.Pid()) - before; grown > 50<<20 {
 		t.Errorf("the daemon took %d MiB more", grown>>20)
 	}
+}
+
+// zombies are the processes that ended and whose parent, the daemon or one that
+// names its directory, has not taken note.
+func zombies(t *testing.T, daemon int, dir string) (found []string) {
+	t.Helper()
+	all, err := filepath.Glob("/proc/[0-9]*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	parents := 0
+	for _, p := range all {
+		line, err := os.ReadFile(p + "/cmdline")
+		if err != nil || p != fmt.Sprintf("/proc/%d", daemon) && !bytes.Contains(line, []byte(dir)) {
+			continue
+		}
+		parents++
+		children, _ := filepath.Glob(p + "/task/*/children")
+		for _, list := range children {
+			text, _ := os.ReadFile(list)
+			for _, child := range strings.Fields(string(text)) {
+				if stat, err := os.ReadFile("/proc/" + child + "/stat"); err == nil && bytes.Contains(stat, []byte(") Z ")) {
+					found = append(found, string(stat))
+				}
+			}
+		}
+	}
+	if parents < 2 {
+		t.Fatal("no container has a process that names", dir)
+	}
+	return found
 }
 
 // peak is the most memory that a process has had, bytes (proc(5), VmHWM).

@@ -201,9 +201,10 @@ func (l *Log) Read(ctx context.Context, span Span, yield func(Event) error) erro
 		l.mu.Unlock()
 	}()
 
+	var timer *time.Timer
 	var end <-chan time.Time
 	if !span.Until.IsZero() {
-		timer := time.NewTimer(max(0, time.Until(span.Until)))
+		timer = time.NewTimer(max(0, time.Until(span.Until)))
 		defer timer.Stop()
 		end = timer.C
 	}
@@ -234,10 +235,10 @@ func (l *Log) Read(ctx context.Context, span Span, yield func(Event) error) erro
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-end:
-			end = nil
 			if !time.Now().Before(span.Until) {
 				return l.drain(next, span, yield)
 			}
+			timer.Reset(time.Until(span.Until)) // the clock was set back
 		case <-changed:
 		}
 	}
