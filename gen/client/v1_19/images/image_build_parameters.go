@@ -74,7 +74,7 @@ type ImageBuildParams struct {
 
 	// XRegistryConfig.
 	//
-	// Credentials for the registries of base images, base64url-encoded JSON, a map from registry to credentials.
+	// Credentials for the registries of base images, base64url-encoded JSON: a ConfigFile object, which has a map from registry to credentials as its `configs`, or the map itself.
 	XRegistryConfig *string
 
 	// Cgroupparent.
