@@ -59,6 +59,7 @@ func newProgram(ctx context.Context, src *source, r io.Reader, path string, args
 	p.out = ends[2]
 	start := func(who *syscall.Credential) error {
 		p.cmd = exec.CommandContext(ctx, path, args...)
+		p.cmd.Env = []string{} // the daemon's may hold secrets, and options of xz
 		p.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: who}
 		p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = ends[0], ends[3], &p.stderr
 		return p.cmd.Start()
