@@ -232,6 +232,9 @@ func (r *Run) recordedExec(recorded recording, w *recordedWorld) {
 // tidy removes what the recorded request itself made.
 func (w *recordedWorld) tidy(r *Run, recorded recording, response *wire.Response) {
 	r.tidy(response)
+	if r.Operation.ID == "SystemPing" && response.Status == http.StatusCreated {
+		r.tidyLater(recorded, response)
+	}
 	if recorded.Name == "tag" {
 		r.removeImage(w.own("my/repo") + ":vNN")
 	}
@@ -252,4 +255,19 @@ func (w *recordedWorld) words(recorded string) string {
 		}
 	}
 	return recorded
+}
+
+// tidyLater removes what a daemon makes at a version whose documents do not have
+// the operation.
+func (r *Run) tidyLater(recorded recording, response *wire.Response) {
+	path, _, _ := strings.Cut(recorded.Path, "?")
+	made := r.object(response, "what was made")
+	switch path {
+	case "/networks/create":
+		r.later(func() {
+			r.send(wire.Request{Method: http.MethodDelete, Target: fmt.Sprintf("/networks/%v", made["Id"]), Header: http.Header{}})
+		})
+	case "/volumes/create":
+		r.removeVolume(fmt.Sprint(made["Name"]))
+	}
 }
