@@ -3,6 +3,8 @@ package fieldtest
 import (
 	"io"
 	"net"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -57,6 +59,26 @@ func (c *trial) freePort() string {
 	return ""
 }
 
+// twoPorts are two free ports of the host, one after the other.
+func (c *trial) twoPorts() (first, second string) {
+	c.Helper()
+	for range 50 {
+		first = c.freePort()
+		n, err := strconv.Atoi(first)
+		if err != nil {
+			c.Fatal(err)
+		}
+		second = strconv.Itoa(n + 1)
+		trials.Add(1) // nobody else is given it
+		if l, err := net.Listen("tcp4", ":"+second); err == nil {
+			l.Close()
+			return first, second
+		}
+	}
+	c.Fatal("no two free ports")
+	return "", ""
+}
+
 func portRows() []row {
 	const bindings = "HostConfig.PortBindings HostConfig.PortBindings.HostIp HostConfig.PortBindings.HostPort"
 	return []row{
@@ -77,6 +99,36 @@ func portRows() []row {
 			c.hears("127.0.0.1:" + port)
 			c.hears("10.216.0.1:" + port)
 			c.shows("HostConfig.PortBindings", object{"4000/tcp": list{object{"HostIp": "", "HostPort": ""}}})
+		}},
+		{fields: bindings, name: "ranges", versions: []string{"1.18", "1.23"}, prove: func(c *trial) {
+			first, second := c.twoPorts()
+			c.host["PortBindings"] = object{"4000-4001/tcp": list{object{"HostIp": "127.0.0.1", "HostPort": first + "-" + second}}}
+			c.start("(" + strings.ReplaceAll(greeter, "4000", "4001") + ") & " + greeter)
+			for port, host := range map[string]string{"4000/tcp": first, "4001/tcp": second} {
+				_, got := c.binding(port)
+				c.equal("port of the host for "+port, got, host)
+				c.hears("127.0.0.1:" + host)
+			}
+		}},
+		{fields: bindings, name: "first free of a range", versions: []string{"1.18", "1.23"}, prove: func(c *trial) {
+			first, second := c.twoPorts()
+			d := c.another()
+			for _, t := range []struct {
+				*trial
+				want string
+			}{{c, first}, {d, second}} {
+				t.host["PortBindings"] = object{"4000/tcp": list{object{"HostIp": "127.0.0.1", "HostPort": first + "-" + second}}}
+				t.start(greeter)
+				_, got := t.binding("4000/tcp")
+				t.equal("port of the host", got, t.want)
+				t.hears("127.0.0.1:" + t.want)
+			}
+			e := c.another()
+			e.host["PortBindings"], e.config["Cmd"] = c.host["PortBindings"], list{"true"}
+			e.create()
+			a := e.call("POST", "/containers/"+e.id+"/start", nil)
+			e.equal("status where the whole range is taken", a.status, conflict)
+			e.stillCreated(128)
 		}},
 		{fields: "HostConfig.PublishAllPorts ExposedPorts", prove: func(c *trial) {
 			c.host["PublishAllPorts"] = true
