@@ -216,3 +216,39 @@ func TestSizes(t *testing.T) {
 		})
 	}
 }
+
+// A removal takes the volumes that were made for the container alone with it, if
+// it is asked to, and never those with a name or with another user.
+func TestRemoveVolumes(t *testing.T) {
+	for _, v := range spec.Versions() {
+		t.Run(v, func(t *testing.T) {
+			c := newTrial(t, v)
+			named := c.volume()
+			anonymous := func(c *trial, parameters string) int {
+				c.Helper()
+				d := *c
+				d.version = "1.23" // which tells a volume's name
+				name := d.mount("/own")["Name"].(string)
+				c.must("DELETE", "/containers/"+c.id+parameters, nil)
+				return d.call("DELETE", "/volumes/"+name, nil).status
+			}
+			describe := func(c *trial) *trial {
+				c.config["Volumes"], c.config["Cmd"] = object{"/own": object{}}, list{"true"}
+				c.host["Binds"] = list{named + ":/named"}
+				return c.create()
+			}
+			c.equal("removal of the volume after one without v", anonymous(describe(c), ""), 204)
+			c.equal("removal of the volume after one with v", anonymous(describe(c.another()), "?v=1"), 404)
+			d, e := describe(c.another()), c.another()
+			e.host["VolumesFrom"], e.config["Cmd"] = list{d.name}, list{"true"}
+			e.create()
+			f := *e
+			f.version = "1.23"
+			shared := f.mount("/own")["Name"].(string)
+			c.equal("removal of a volume that another uses", anonymous(d, "?v=1"), 409)
+			e.must("DELETE", "/containers/"+e.id+"?v=1", nil)
+			c.equal("removal of a volume that was another's first", f.call("DELETE", "/volumes/"+shared, nil).status, 204)
+			c.equal("status of the volume with a name", f.call("GET", "/volumes/"+named, nil).status, 200)
+		})
+	}
+}
