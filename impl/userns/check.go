@@ -10,6 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// checkPrefix begins the name of a check's directory.
+const checkPrefix = ".userns-"
+
 // Check finds out whether containers with the map can run on this kernel with
 // their layers below dir, by making what a container's root is made of. It
 // leaves nothing there.
@@ -24,7 +27,13 @@ func (m Map) Check(dir string) error {
 		return err
 	}
 	defer namespace.Close()
-	work, err := os.MkdirTemp(dir, ".userns-")
+	// What a check left that was killed.
+	if left, err := filepath.Glob(filepath.Join(dir, checkPrefix+"*")); err == nil {
+		for _, path := range left {
+			_ = os.RemoveAll(path)
+		}
+	}
+	work, err := os.MkdirTemp(dir, checkPrefix)
 	if err != nil {
 		return err
 	}
