@@ -180,6 +180,17 @@ func TestOutOfMemory(t *testing.T) {
 	})
 }
 
+// A kill just before the end is told with the end.
+func TestOutOfMemoryAtTheEnd(t *testing.T) {
+	b := runs(t, object{"Memory": 16 << 20, "MemorySwap": 16 << 20}, "sh", "-c", "tail /dev/zero; exit 3")
+	if code := b.wait(); code != 3 {
+		t.Errorf("exit code %d", code)
+	}
+	if s := b.inspect().State; !s.OOMKilled {
+		t.Errorf("state: %+v", s)
+	}
+}
+
 func TestTop(t *testing.T) {
 	b := runs(t, nil, "sh", "-c", "sleep 1001 & sleep 1002; :")
 	var top struct {

@@ -37,7 +37,18 @@ func TestUserNamespaces(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	memory := t.TempDir()
+	open := func(parent string) string {
+		dir, err := os.MkdirTemp(parent, "berth-userns-")
+		if err == nil {
+			err = os.Chmod(dir, 0o711) // for the containers' users to pass
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return dir
+	}
+	memory := open("/tmp")
+	defer clean(memory)
 	var fs unix.Statfs_t
 	if err := unix.Statfs(memory, &fs); err != nil {
 		t.Fatal(err)
@@ -50,16 +61,9 @@ func TestUserNamespaces(t *testing.T) {
 		} else if !strings.Contains(err.Error(), "cannot map the ids of layers") {
 			t.Errorf("the daemon says: %v", err)
 		}
-		clean(memory)
 	}
 
-	disk, err := os.MkdirTemp("/var/tmp", "berth-userns-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chmod(disk, 0o711); err != nil {
-		t.Fatal(err)
-	}
+	disk := open("/var/tmp")
 	defer clean(disk)
 	d, err := start(disk)
 	if err != nil {
@@ -86,7 +90,7 @@ func TestUserNamespaces(t *testing.T) {
 		if got, code := b.exec("sh", "-c", "tr -s ' ' </proc/self/uid_map; stat -c %u:%g / /etc/hosts; echo x >/made && stat -c %u:%g /made"); code != 0 || got != "0 100000 65536\n0:0\n0:0\n0:0" {
 			t.Errorf("inside: %q, %d", got, code)
 		}
-		if got, code := b.exec("sh", "-c", "cat /proc/self/cgroup; echo 1 >/sys/fs/cgroup/pids.max 2>/dev/null && echo written"); code == 0 || got != "0::/" {
+		if got, code := b.exec("sh", "-c", "cat /proc/self/cgroup; (echo 1 >/sys/fs/cgroup/pids.max) 2>/dev/null && echo written"); code == 0 || got != "0::/" {
 			t.Errorf("its own group: %q, %d", got, code)
 		}
 		killed := runs(t, object{"Memory": 16 << 20, "MemorySwap": 16 << 20}, "sh", "-c", "tail /dev/zero")
