@@ -61,6 +61,10 @@ func run(ctx context.Context, c *config.Config, log *slog.Logger, signals *signa
 	if err := engine.CheckLogDriver(c.LogDriver, c.LogOptions); err != nil {
 		return fmt.Errorf("log-opt: %w", err)
 	}
+	settings, err := settings(c)
+	if err != nil {
+		return err
+	}
 	// Listening comes first, so that clients wait in the queue instead of being
 	// refused while the engine looks after its containers.
 	options := listenOptions(c, log)
@@ -79,10 +83,6 @@ func run(ctx context.Context, c *config.Config, log *slog.Logger, signals *signa
 		return err
 	})
 	parts, err := open(c, log, &closers)
-	if err != nil {
-		return err
-	}
-	settings, err := settings(c)
 	if err != nil {
 		return err
 	}
