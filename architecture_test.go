@@ -27,6 +27,7 @@ var rooms = []struct {
 	{"buildtest", 9},
 	{"cgroup2test", 9},
 	{"packagetest", 9},
+	{"docs", 9},
 	{"bench", 9},
 	{"testbed", 8}, // what tests drive: daemons, registries, images
 	{"gen/client/", 7},

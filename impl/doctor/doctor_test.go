@@ -168,6 +168,8 @@ func TestUnwell(t *testing.T) {
 			_ = os.Chmod(shortKey, 0o644)
 			s.TLS, s.Cert, s.Key, s.CA = true, shortCert, shortKey, cert
 		}, "certificates", []string{"warning", "chmod o-rwx"}},
+		"user namespaces on tmpfs": {func(t *testing.T, s *Settings) { s.Remap, s.DataRoot = true, memory(t, "size=8m") }, "user namespaces", []string{"problem", "ext4"}},
+		"user namespaces":          {func(_ *testing.T, s *Settings) { s.Remap = true }, "user namespaces", []string{"ok"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := well(t)

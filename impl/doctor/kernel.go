@@ -160,7 +160,15 @@ func (e *examination) users() {
 		e.problem("user namespaces", "--userns-remap needs them and there are none", "use a kernel with CONFIG_USER_NS, and sysctl -w user.max_user_namespaces=15000")
 		return
 	}
-	e.ok("user namespaces", "are there")
+	if k, err := host.ReadKernel(); err == nil && !k.AtLeast(5, 19) {
+		e.problem("user namespaces", k.Release+" cannot translate owners in overlay mounts", "use Linux 5.19 or later, or no --userns-remap")
+		return
+	}
+	if kind, _ := host.Filesystem(existing(e.DataRoot)); kind != "extfs" && kind != "xfs" && kind != "btrfs" {
+		e.problem("user namespaces", "owners cannot be translated on "+kind, "put --data-root on ext4, xfs or btrfs, or use no --userns-remap")
+		return
+	}
+	e.ok("user namespaces", "are there, and mounts can translate owners")
 }
 
 // limits are the kernel's for the whole host.
