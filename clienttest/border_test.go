@@ -201,3 +201,45 @@ func TestRestartDelays(t *testing.T) {
 		t.Errorf("RestartCount is %v", n)
 	}
 }
+
+// Following goes on through the runs that the policy or a client asks for, and
+// ends with the last one.
+func TestFollowRuns(t *testing.T) {
+	forEachVersion(t, "1.18", func(t *testing.T, a *remote) {
+		follow := func(id string) string {
+			t.Helper()
+			answer, err := a.open(t.Context(), http.MethodGet, "/containers/"+id+"/logs?follow=1&stdout=1&stderr=1", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, err := frames(bufio.NewReader(answer.Body))
+			if err != nil {
+				t.Error(err)
+			}
+			return text
+		}
+		failing := a.run(map[string]any{"Cmd": shell("echo a run; exit 1"), "HostConfig": map[string]any{
+			"RestartPolicy": map[string]any{"Name": "on-failure", "MaximumRetryCount": 3}}})
+		if got, want := follow(failing), strings.Repeat("a run\n", 4); got != want {
+			t.Errorf("by its policy: %q, want %q", got, want)
+		}
+		c := a.run(map[string]any{"Cmd": shell("echo begun; exec sleep 1000")})
+		text := make(chan string, 1)
+		go func() { text <- follow(c) }()
+		begun := func(n int) {
+			t.Helper()
+			eventually(t, "the run writes", func() bool {
+				return strings.Count(string(a.call(http.MethodGet, "/containers/"+c+"/logs?stdout=1", nil).body), "begun") == n
+			})
+		}
+		for run := range 2 {
+			begun(run + 1)
+			a.call(http.MethodPost, "/containers/"+c+"/restart?t=0", nil, http.StatusNoContent)
+		}
+		begun(3)
+		a.call(http.MethodPost, "/containers/"+c+"/kill", nil)
+		if got, want := <-text, strings.Repeat("begun\n", 3); got != want {
+			t.Errorf("by a client: %q, want %q", got, want)
+		}
+	})
+}

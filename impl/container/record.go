@@ -125,6 +125,8 @@ type Record struct {
 	// Stopped says that a client stopped the container, so that no restart
 	// policy may start it again until a client starts it.
 	Stopped bool
+	// Renewed says that a client's restart is between two runs. It is not kept.
+	Renewed bool `json:"-"`
 	Network Network
 }
 

@@ -45,7 +45,7 @@ func (e *Engine) ContainerLogs(ctx context.Context, p *hub.ContainerLogsParams, 
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			_, _ = c.Await(ctx, func(r *container.Record) bool { return !r.State.Active() })
+			_, _ = c.Await(ctx, func(r *container.Record) bool { return !r.State.Active() && !r.Renewed })
 		}()
 		q.Follow, q.Done = true, done
 	}

@@ -132,6 +132,8 @@ func (e *Engine) ContainerRestart(ctx context.Context, p *hub.ContainerRestartPa
 		return fault.Conflict("Cannot restart container %s: Container %s is paused. Unpause the container before stopping", p.Name, c.ID)
 	}
 	if c.Record().State.Active() {
+		c.Update(func(r *container.Record) { r.Renewed = true })
+		defer c.Update(func(r *container.Record) { r.Renewed = false })
 		if err := e.stop(ctx, c, timeout(p.T)); err != nil {
 			return err
 		}
