@@ -32,10 +32,10 @@ func TestKept(t *testing.T) {
 
 	// top, from /proc alone.
 	home := started("", "while :; do sleep 1000; done")
-	top := string(a.call(http.MethodGet, "/containers/"+home+"/top", nil).body)
-	if !strings.Contains(top, `"sleep 1000"`) || !strings.Contains(top, `"CMD"`) {
-		t.Errorf("top: %s", top)
-	}
+	eventually(t, "top shows the processes", func() bool {
+		top := string(a.call(http.MethodGet, "/containers/"+home+"/top", nil).body)
+		return strings.Contains(top, `"sleep 1000"`) && strings.Contains(top, `"CMD"`)
+	})
 	if r := a.call(http.MethodGet, "/containers/"+home+"/top?ps_args=aux", nil, http.StatusServiceUnavailable, http.StatusInternalServerError); !strings.Contains(string(r.body), "ps") {
 		t.Errorf("top with arguments: %v", r)
 	}
