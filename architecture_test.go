@@ -50,6 +50,7 @@ var rooms = []struct {
 	{"impl/database", 0},
 	{"impl/manual", 0},
 	{"impl/fault", 0},
+	{"impl/thread", 0},
 	{"impl/userns", 0}, // what layers, networks and processes have in common in a user namespace
 	{"spec", 0},
 	{"impl/", 1},

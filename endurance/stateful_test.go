@@ -29,11 +29,12 @@ var unending = map[string]bool{
 // failures are the answers 500 that are right: the engine could not do what was
 // asked, and the reason is neither its own nor the client's mistake.
 var failures = regexp.MustCompile(strings.Join([]string{
-	`connection refused`, `network is unreachable`, // of registries and remote contexts; there is no other host
+	`connection refused`, `network is unreachable`, `no such host`, // of registries and remote contexts; there is no other host
 	`^Cannot (un)?pause container`,                 // that does not run, or runs already: the documents have no other status
 	`failed to write .*: invalid argument`,         // a limit that only the kernel can refuse, at the start
-	`^Cannot resize container .* is not running`,   // so do they here
+	`^Cannot resize container`,                     // that does not run or has no terminal: so do they here
 	`the (mini|maxi)mum allowed cpu-shares`,        // another, since 1.19
+	`oom_score_adj: Permission denied`,             // by a daemon without CAP_SYS_RESOURCE
 	`could not find an available, non-overlapping`, // every subnet is taken
 }, "|"))
 

@@ -27,6 +27,7 @@ import (
 	"github.com/seed-50ced230/berth/impl/network"
 	"github.com/seed-50ced230/berth/impl/plugin"
 	"github.com/seed-50ced230/berth/impl/runtime"
+	"github.com/seed-50ced230/berth/impl/thread"
 	"github.com/seed-50ced230/berth/impl/userns"
 	"github.com/seed-50ced230/berth/impl/volume"
 )
@@ -34,10 +35,16 @@ import (
 // grace is how long requests under way may take at shutdown.
 const grace = 10 * time.Second
 
+// threads are made in advance; a daemon with 30 clients at work needs about as many.
+const threads = 64
+
 // run is the daemon's life: it composes the parts, serves until ctx ends, and
 // takes the parts down in the reverse order.
 func run(ctx context.Context, c *config.Config, log *slog.Logger, signals *signals) (err error) {
 	slog.SetDefault(log)
+	if n := thread.Reserve(threads); n < threads {
+		log.Warn("the daemon's control group has little room for threads and processes (pids.max): starts of containers may fail", "reserved", n)
+	}
 	var closers []func() error
 	defer func() {
 		for i := len(closers) - 1; i >= 0; i-- {

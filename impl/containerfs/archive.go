@@ -234,6 +234,8 @@ func pathError(p string, err error) error {
 		return &MissingError{Path: p}
 	case errors.Is(err, unix.ELOOP):
 		return fault.Invalid("too many links: %s", p)
+	case errors.Is(err, unix.ENAMETOOLONG):
+		return fault.Invalid("name too long: %s", p)
 	}
 	return fault.Internal("look at %s in the container: %w", p, err)
 }

@@ -16,7 +16,9 @@ import (
 	securejoin "github.com/cyphar/filepath-securejoin"
 	"golang.org/x/sys/unix"
 
+	"github.com/seed-50ced230/berth/impl/fault"
 	"github.com/seed-50ced230/berth/impl/image/overlay"
+	"github.com/seed-50ced230/berth/impl/thread"
 	"github.com/seed-50ced230/berth/impl/userns"
 )
 
@@ -55,6 +57,10 @@ var ErrEnded = errors.New("the container has just ended")
 // start goroutines that open paths: they would see the host. The thread that
 // ran f ends with it, so that nothing of the view outlives Run.
 func (v View) Run(f func() error) error {
+	// Its thread ends with it, and what the runtime needs next is another.
+	if err := thread.Spare(4); err != nil {
+		return fault.Internal("look into the container: %w", err)
+	}
 	done := make(chan error, 1)
 	go v.runLocked(f, done)
 	return <-done

@@ -82,6 +82,9 @@ func (e *Engine) ContainerCreate(ctx context.Context, p *hub.ContainerCreatePara
 	if err := e.checkLinks(host); err != nil {
 		return nil, err
 	}
+	if len(config.Hostname) > maxHostname || strings.ContainsRune(config.Hostname, 0) {
+		return nil, fault.Invalid("invalid hostname: it has more than %d bytes, or a zero byte", maxHostname)
+	}
 	if config.Hostname == "" {
 		config.Hostname = id[:12]
 		if host.NetworkMode == "host" || host.UTSMode == "host" {
@@ -225,3 +228,6 @@ func mergeImage(c *models.ContainerConfig, img *image.Config) {
 		c.StopSignal = wire.Signal(img.StopSignal)
 	}
 }
+
+// maxHostname is the kernel's limit, bytes (sethostname(2), HOST_NAME_MAX).
+const maxHostname = 64

@@ -252,14 +252,22 @@ func (e *Engine) NetworkDisconnect(ctx context.Context, p *hub.NetworkDisconnect
 	}
 	defer unlock()
 	before := c.Record()
-	if err := connectable(before, n.Name); err != nil {
+	connected := slices.ContainsFunc(before.Places, func(o container.Place) bool { return o.NetworkID == n.ID })
+	absent := fault.NotFound("container %s is not connected to the network %s", c.ID, n.Name)
+	err = connectable(before, n.Name)
+	switch {
+	case errdefs.IsConflict(err) && !connected:
+		return absent
+	case errdefs.IsConflict(err): // the documents have no 409 here
+		return fault.Forbidden("%s", err.Error())
+	case err != nil:
 		return err
 	}
 	if err := checkAlive(before, "connected or disconnected to the network"); err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(before.Places, func(o container.Place) bool { return o.NetworkID == n.ID }) {
-		return fault.NotFound("container %s is not connected to the network %s", c.ID, n.Name)
+	if !connected {
+		return absent
 	}
 	var was, sandbox *network.Sandbox
 	if before.State.Live() {

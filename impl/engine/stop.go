@@ -169,18 +169,18 @@ func (e *Engine) ContainerKill(ctx context.Context, p *hub.ContainerKillParams) 
 			return fault.Conflict("Container %s is paused. Unpause the container before stopping or killing", c.ID)
 		}
 		if err := task.Signal(ctx, sig); err != nil {
-			return killError(p.Name, c.ID, err)
+			return killError(ctx, p.Name, c, err)
 		}
 		e.publish(c.Record(), "kill", signalAttribute(sig))
 		return nil
 	}
 	c.Update(func(r *container.Record) { r.Stopped = true })
 	if err := task.KillAll(ctx, sig); err != nil {
-		return killError(p.Name, c.ID, err)
+		return killError(ctx, p.Name, c, err)
 	}
 	if c.Record().State.Status == container.Paused {
 		if err := task.Resume(ctx); err != nil && !errdefs.IsConflict(err) {
-			return killError(p.Name, c.ID, err)
+			return killError(ctx, p.Name, c, err)
 		}
 	}
 	e.publish(c.Record(), "kill", signalAttribute(sig))
@@ -188,8 +188,14 @@ func (e *Engine) ContainerKill(ctx context.Context, p *hub.ContainerKillParams) 
 	return err
 }
 
-func killError(name, id string, err error) error {
+// killError words the failure of a kill. A container that has just ended is
+// known to have ended when the client hears of it.
+func killError(ctx context.Context, name string, c *container.Container, err error) error {
+	id := c.ID
 	if errdefs.IsConflict(err) || errors.Is(err, unix.ESRCH) {
+		wait, cancel := context.WithTimeout(ctx, endNoticed)
+		defer cancel()
+		_, _ = c.Await(wait, func(r *container.Record) bool { return !r.State.Live() }) // if not, the answer is the same
 		return fault.Conflict("Cannot kill container %s: Container %s is not running", name, id)
 	}
 	return fault.Internal("Cannot kill container %s: %w", name, err)

@@ -15,11 +15,15 @@ import (
 
 	"github.com/seed-50ced230/berth/impl/fault"
 	"github.com/seed-50ced230/berth/impl/runtime/protocol"
+	"github.com/seed-50ced230/berth/impl/thread"
 )
 
 // maxAttachments follows from the number of descriptors that the kernel lets
 // one message carry (SCM_MAX_FD, 253).
 const maxAttachments = 230
+
+// shimThreads is what a shim and what it starts need, with some to spare.
+const shimThreads = 24
 
 // maxBorrowed is what the same message has left for namespaces.
 const maxBorrowed = 10
@@ -39,6 +43,10 @@ func (r *Runtime) spawn(ctx context.Context, order *protocol.Order, attachments 
 		}
 	}()
 
+	// A shim that lacks a thread dies in the middle of its work.
+	if err := thread.Spare(shimThreads); err != nil {
+		return nil, &StartError{Code: 128, Text: "start berth-shim: " + err.Error()}
+	}
 	if len(attachments) > maxAttachments {
 		return nil, fault.Invalid("more than %d clients attached before the start", maxAttachments)
 	}
