@@ -51,3 +51,29 @@ func TestNetworks(t *testing.T) {
 		d.fails(1, "(?i)no such network|not found", "network", "inspect", network)
 	})
 }
+
+// What a list of volumes is asked for, what creating twice means, and who uses one.
+func TestVolumeRules(t *testing.T) {
+	d := newDocker(t, engine, "1.23")
+	used, free, user := d.name("used"), d.name("free"), d.name("user")
+	for _, v := range []string{used, free} {
+		t.Cleanup(func() { d.try("", "volume", "rm", v) })
+		d.run("volume", "create", "--name", v, "--label", "kind=ours")
+	}
+	d.run("run", "-d", "--name", user, "-v", used+":/data", "busybox", "sh", "-c", "echo kept >/data/file; sleep 1000")
+	for filter, want := range map[string]string{
+		"dangling=true": free, "dangling=false": used, "driver=local": free + "\n" + used, "driver=nosuch": "",
+	} {
+		d.equal(filter, d.run("volume", "ls", "-q", "--filter", filter, "--filter", "name="+d.name("")), want)
+	}
+	d.run("volume", "create", "--name", used, "--label", "kind=ours") // the same again
+	d.fails(1, "(?i)conflict|already", "volume", "create", "--name", used, "--label", "kind=theirs")
+	d.fails(1, "(?i)conflict|already", "volume", "create", "--name", used, "-o", "type=tmpfs", "-o", "device=tmpfs")
+	d.fails(1, user, "volume", "rm", used)
+	d.run("rm", "-f", "-v", user) // names outlive the containers
+	d.equal("data", d.run("run", "--rm", "-v", used+":/data", "busybox", "cat", "/data/file"), "kept")
+	d.matches("inspect", d.run("volume", "inspect", "-f", "{{.Name}} {{.Driver}} {{.Labels.kind}} {{.Mountpoint}}", used), "^"+used+" local ours /")
+	for _, v := range []string{used, free} {
+		d.run("volume", "rm", v)
+	}
+}
