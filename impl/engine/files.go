@@ -259,6 +259,9 @@ func (e *Engine) receive(ctx context.Context, c *container.Container, u upload) 
 	if f != nil {
 		f.Close()
 	}
+	if _, gone := e.containers.Get(c.ID); gone != nil {
+		return nil, gone // with the place for the file
+	}
 	var client clientError
 	if errors.As(err, &client) {
 		return nil, brokenOff(ctx, client.error)
