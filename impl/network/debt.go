@@ -110,6 +110,10 @@ func (m *Manager) write(d *debt) error {
 	if err != nil {
 		return fmt.Errorf("encode what plugins have: %w", err)
 	}
+	// Not at the start: that must do with a disk that is read-only or full.
+	if err := os.MkdirAll(m.debtsDir(), 0o700); err != nil {
+		return fmt.Errorf("write down what plugins have: %w", err)
+	}
 	// Synced: the plugin's own memory may outlive a crash of the machine.
 	return writeFile(m.debtPath(d.ID), text, 0o600, true)
 }
@@ -167,6 +171,9 @@ func (m *Manager) settleDebt(ctx context.Context, d *debt) error {
 // debts reads all records. Unreadable ones are told of and left.
 func (m *Manager) debts() ([]*debt, error) {
 	entries, err := os.ReadDir(m.debtsDir())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read what plugins have: %w", err)
 	}

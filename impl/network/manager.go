@@ -148,7 +148,7 @@ func Open(opts Options) (*Manager, error) {
 		sandboxes: make(map[string]*Sandbox),
 	}
 	m.life, m.end = context.WithCancel(context.Background())
-	for _, dir := range []string{opts.Root, m.debtsDir(), m.netnsDir(), m.stateDir()} {
+	for _, dir := range []string{opts.Root, m.netnsDir(), m.stateDir()} {
 		// 0711: a container's process may pass to its own namespace file.
 		if err := os.MkdirAll(dir, 0o711); err != nil {
 			return nil, fmt.Errorf("open networks: %w", err)
