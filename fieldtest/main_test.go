@@ -7,9 +7,13 @@
 //     running container, and what inspect answers;
 //   - the table of refusals (refusals_test.go) has what Docker Engine refuses,
 //     with its statuses and texts;
+//   - what operations on containers refuse is asked of Docker Engine 20.10, too
+//     (docker_test.go); testdata/docker.json has each difference with its reason.
+//     BERTH_DIFFERENCES=FILE writes those of this run, without reasons;
+//   - the tests of user namespaces have a second engine, with --userns-remap;
 //   - the tests of lists and states hold inspect and list to what is the case.
 //
-// It needs root and the programs of bin/ ("make build").
+// It needs root, the programs of bin/ ("make build") and dockerd.
 package fieldtest
 
 import (
