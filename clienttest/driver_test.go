@@ -14,14 +14,16 @@ import (
 // only, and networks that clients make work as ever.
 func TestNoDefaultNetwork(t *testing.T) {
 	t.Parallel()
-	e := startCold(t, "berthtest12", "10.213.15.1/24", launch{flags: []string{"--bridge", "none"}})
-	sum := sha256.Sum256([]byte(filepath.Join(e.place.Dir, "data", "network")))
+	const name = "berthtest12"
+	sum := sha256.Sum256([]byte(filepath.Join(scratch, name, "data", "network")))
 	table := "bb-" + hex.EncodeToString(sum[:4])
+	// After the engine's end, or it would put the table in place again.
 	t.Cleanup(func() {
 		if out, err := exec.Command("nft", "delete", "table", "inet", table).CombinedOutput(); err != nil {
 			t.Errorf("the engine's table: %v %s", err, out)
 		}
 	})
+	e := startCold(t, name, "10.213.15.1/24", launch{flags: []string{"--bridge", "none"}})
 	if err := loadBusybox(e.Host()); err != nil {
 		t.Fatal(err)
 	}
@@ -29,7 +31,7 @@ func TestNoDefaultNetwork(t *testing.T) {
 	check := func(networks string) {
 		t.Helper()
 		d.equal("networks", d.run("network", "ls", "--format", "{{.Name}}"), networks)
-		for _, device := range []string{"none", "berth0", "berthtest12"} {
+		for _, device := range []string{"none", name} {
 			if exec.Command("ip", "link", "show", device).Run() == nil {
 				t.Errorf("there is a device %s", device)
 			}
