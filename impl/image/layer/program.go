@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -28,6 +29,7 @@ type program struct {
 	cmd    *exec.Cmd
 	out    *os.File
 	stderr bytes.Buffer
+	ctx    context.Context // its caller's
 	cancel context.CancelFunc
 	src    *source
 	fed    chan struct{} // closed when the source is read no more
@@ -36,9 +38,9 @@ type program struct {
 }
 
 // newProgram starts a program that reads r, which stands on src, and writes what is inside.
-func newProgram(ctx context.Context, src *source, r io.Reader, path string, args ...string) (p *program, err error) {
-	ctx, cancel := context.WithCancel(ctx)
-	p = &program{cancel: cancel, src: src, fed: make(chan struct{})}
+func newProgram(caller context.Context, src *source, r io.Reader, path string, args ...string) (p *program, err error) {
+	ctx, cancel := context.WithCancel(caller)
+	p = &program{ctx: caller, cancel: cancel, src: src, fed: make(chan struct{})}
 	var ends [4]*os.File // its input, our side of that, our side of its output, its output
 	defer func() {
 		if err != nil {
@@ -110,6 +112,10 @@ func (p *program) wait() error {
 	switch {
 	case p.src.err != nil:
 		p.result = p.src.err
+	case err != nil && p.ctx.Err() != nil: // the end of the caller killed it
+		p.result = p.ctx.Err()
+	case err != nil && !p.cmd.ProcessState.Exited(): // somebody else did, or the kernel: that says nothing of the data
+		p.result = fmt.Errorf("%s: %w", p.cmd.Path, err)
 	case err != nil:
 		p.result = fault.Invalid("corrupt compressed data: %s: %w", bytes.TrimSpace(p.stderr.Bytes()), err)
 	}
