@@ -24,7 +24,8 @@ type soak struct {
 	registry string
 	archives [][]byte
 	before   census.Census
-	kills    int // of this round
+	kills    int   // of this round
+	resident int64 // memory after the first round, bytes
 }
 
 const workers = 4
@@ -215,4 +216,16 @@ func (s *soak) clear(round int) {
 	}
 	s.warm() // the daemon is a new one
 	s.settles(s.before)
+	// Each round has a daemon of its own, which loads what the ones before have left:
+	// memory that grows with the rounds is history that is kept for nothing.
+	if now := s.memory(); s.resident == 0 {
+		s.resident = now
+	} else if now > s.resident+maxGrowth {
+		s.t.Errorf("the daemon has %d KiB after round %d, and had %d KiB after the first", now>>10, round, s.resident>>10)
+	}
 }
+
+// maxGrowth is how much the daemon's memory may differ from round to round,
+// bytes: by what its garbage collector leaves, and the history of events, which has
+// a bound of its own.
+const maxGrowth = 48 << 20
