@@ -18,8 +18,8 @@ import (
 	"github.com/moby/sys/mountinfo"
 )
 
-// Reserve makes n threads that Go's runtime keeps idle (16 KiB of memory each,
-// about), or fewer, if the control group has no room for twice as many. It says how many.
+// Reserve makes n threads that Go's runtime keeps idle (some 24 KiB of memory each,
+// measured), or fewer, if the control group has no room for twice as many. It says how many.
 func Reserve(n int) int {
 	if room, _, err := room(); err == nil && room >= 0 {
 		n = min(n, room/2)
