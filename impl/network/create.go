@@ -14,7 +14,6 @@ import (
 	"github.com/seed-50ced230/berth/impl/fault"
 	"github.com/seed-50ced230/berth/impl/network/bridge"
 	"github.com/seed-50ced230/berth/impl/network/ipam"
-	"github.com/seed-50ced230/berth/impl/network/macvlan"
 	"github.com/seed-50ced230/berth/impl/plugin"
 )
 
@@ -146,7 +145,16 @@ func (m *Manager) open(n *network, undo *undoStack) error {
 		} else if exists {
 			return fault.Conflict("bridge name %s is already in use", set.device)
 		}
-		undo.push(func() error { return bridge.Remove(set.device) })
+		if err := m.note(set.device); err != nil {
+			return err
+		}
+		undo.push(func() error {
+			err := bridge.Remove(set.device)
+			if err == nil {
+				m.noted(set.device)
+			}
+			return err
+		})
 	case driverMacvlan:
 		if err := n.openSpaces(); err != nil {
 			return err
@@ -154,7 +162,7 @@ func (m *Manager) open(n *network, undo *undoStack) error {
 		if err := m.makeMacvlan(n); err != nil {
 			return err
 		}
-		undo.push(n.unmake)
+		undo.push(func() error { return m.unmake(n) })
 		return nil
 	}
 	return m.openUserDefined(n)
@@ -183,17 +191,33 @@ func (m *Manager) accept(n *network, undo *undoStack) error {
 	if n.def.driver() == driverRemote || n.def.leased() {
 		m.paid(n.def.ID)
 	}
+	if device := n.own(); device != "" {
+		m.noted(device)
+	}
 	return nil
 }
 
-// unmake takes back what the kernel has for a network.
-func (n *network) unmake() error {
+// own is the device that was made for the network; "" for none.
+func (n *network) own() string {
 	switch {
 	case n.bridge != nil:
-		return bridge.Remove(n.device)
+		return n.device
 	case n.macvlan != nil && n.def.Made:
-		return macvlan.Remove(n.macvlan.Parent)
+		return n.macvlan.Parent
 	}
+	return ""
+}
+
+// unmake takes back what the kernel has for a network.
+func (m *Manager) unmake(n *network) error {
+	device := n.own()
+	if device == "" {
+		return nil
+	}
+	if err := bridge.Remove(device); err != nil {
+		return err
+	}
+	m.noted(device)
 	return nil
 }
 
@@ -227,11 +251,16 @@ func (m *Manager) RemoveNetwork(ctx context.Context, nameOrID string) (Network, 
 			m.log.Warn("plugins may not hear of a network that is gone", "network", n.def.Name, "err", err)
 		}
 	}
+	if device := n.own(); device != "" {
+		if err := m.note(device); err != nil {
+			m.log.Warn("a device may stay if the engine is killed now", "network", n.def.Name, "err", err)
+		}
+	}
 	errs := []error{m.saveNetworks()}
 	if n.bridge != nil {
 		errs = append(errs, m.table.RemoveNetwork(n.device))
 	}
-	errs = append(errs, n.unmake())
+	errs = append(errs, m.unmake(n))
 	if owed != nil {
 		// Aside: other networks can be made and removed meanwhile.
 		m.leaving.Go(func() {

@@ -103,12 +103,22 @@ func (m *Manager) makeMacvlan(n *network) error {
 	if err != nil {
 		return err
 	}
+	there := bridge.Exists(v.Parent)
+	if !there {
+		if err := m.note(v.Parent); err != nil {
+			return err
+		}
+	}
 	if n.def.Made, err = v.Provide(alone); err != nil {
+		if !there {
+			m.noted(v.Parent)
+		}
 		return err
 	}
 	if err := v.Try("mv-" + n.def.ID[:12]); err != nil {
 		if n.def.Made {
 			err = errors.Join(err, macvlan.Remove(v.Parent))
+			m.noted(v.Parent)
 		}
 		return err
 	}

@@ -154,6 +154,11 @@ func Open(opts Options) (*Manager, error) {
 			return nil, fmt.Errorf("open networks: %w", err)
 		}
 	}
+	for _, dir := range []string{m.debtsDir(), m.devicesDir()} {
+		// They are made when they are needed, too: a start must do with a disk that
+		// is full or read-only.
+		_ = os.Mkdir(dir, 0o700)
+	}
 	if err := m.openNetworks(); err != nil {
 		return nil, fmt.Errorf("open networks: %w", err)
 	}

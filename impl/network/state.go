@@ -71,6 +71,9 @@ func (m *Manager) restore() error {
 	if err := m.sweep(); err != nil {
 		return err
 	}
+	if err := m.sweepDevices(); err != nil {
+		return err
+	}
 	m.settleUnowned(owed)
 	m.replayAll()
 	m.dunning.Add(1)
