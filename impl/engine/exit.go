@@ -29,6 +29,11 @@ func (e *Engine) watch(c *container.Container, task *runtime.Task) {
 			}
 			break
 		}
+		select {
+		case <-task.OOM(): // it came together with the end
+			e.publish(c.Record(), "oom", nil)
+		default:
+		}
 		// The end is worked off even if the engine closes meanwhile.
 		e.finish(context.WithoutCancel(ctx), c, task)
 	})
