@@ -27,7 +27,7 @@ func (e *ownEngine) check(args ...string) (status int, said string) {
 // other images run, berthd check tells it, a repair takes the image away, and
 // pulling it again gives a container of it back, with what it wrote.
 func TestCheck(t *testing.T) {
-	e := startOwn(t, "berthtest10", "10.213.31.1/24")
+	e := startOwn(t, "berthtest19", "10.213.31.1/24")
 	d := newDocker(t, e.Host(), "1.23")
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte("FROM busybox\nRUN echo canary-content >/canary && ln -s canary /link\n"), 0o600); err != nil {

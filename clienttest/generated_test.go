@@ -207,8 +207,49 @@ func TestClientsOfARunningDaemon(t *testing.T) {
 	for _, language := range []string{"python", "typescript"} {
 		runExample(t, language, out, engine, "1.19", "")
 	}
+	runModule(t, filepath.Join(out, "go"), tcp)
 	if _, err := os.Stat(filepath.Join(out, "python/berth_client/v1_23.py")); err == nil {
 		t.Error("there is a client of a version that was not asked for")
+	}
+}
+
+// askVersion is a program with the client in Go that was made of a document.
+const askVersion = `package main
+
+import (
+	"fmt"
+	"os"
+
+	"berthclient/v1_19"
+	"berthclient/v1_19/misc"
+)
+
+func main() {
+	c := v1_19.NewHTTPClientWithConfig(nil, v1_19.DefaultTransportConfig().WithHost(os.Args[1]).WithSchemes([]string{"http"}))
+	version, err := c.Misc.SystemVersion(misc.NewSystemVersionParams())
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	fmt.Print(version.Payload.Os)
+}
+`
+
+// runModule builds a program in the module and has it ask the engine.
+func runModule(t *testing.T, module, tcp string) {
+	t.Helper()
+	if err := os.Mkdir(filepath.Join(module, "ask"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(module, "ask", "main.go"), []byte(askVersion), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("go", "run", "./ask", strings.TrimPrefix(tcp, "tcp://"))
+	cmd.Dir = module
+	var stdout, stderr strings.Builder
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil || stdout.String() != "linux" {
+		t.Errorf("%v\n%s%s", err, &stdout, &stderr)
 	}
 }
 

@@ -19,7 +19,7 @@ import (
 // berthd finds none in its PATH.
 func TestKept(t *testing.T) {
 	t.Parallel()
-	e := startCold(t, "berthtest14", "10.213.14.1/24", launch{wrap: []string{"env", "PATH=/nowhere"}})
+	e := startCold(t, "berthtest18", "10.213.18.1/24", launch{wrap: []string{"env", "PATH=/nowhere"}})
 	if err := loadBusybox(e.Host()); err != nil {
 		t.Fatal(err)
 	}

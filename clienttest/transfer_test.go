@@ -19,7 +19,7 @@ func TestDaemonKilledInTransfers(t *testing.T) {
 }
 
 func killInTransfers(t *testing.T, address string) {
-	e := startOwn(t, "berthtest9", "10.213.30.1/24")
+	e := startOwn(t, "berthtest17", "10.213.30.1/24")
 	d := newDocker(t, e.Host(), "1.23")
 	dir := t.TempDir()
 	big := filepath.Join(dir, "content")

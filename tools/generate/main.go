@@ -5,8 +5,8 @@
 // It deletes what it made before, so gen/ holds output only, and its output
 // depends on nothing but the documents, the templates and the pinned tools.
 //
-// With -clients it makes only the clients in other languages, from published
-// documents: files or URLs that its arguments name.
+// With -clients it makes only the clients in other languages (and, with -go, one
+// in Go) from published documents: files or URLs that its arguments name.
 package main
 
 import (
@@ -22,7 +22,8 @@ import (
 func main() {
 	root := flag.String("root", "..", "`directory` of the repository")
 	spec := flag.String("spec", "../build/spec", "`directory` of the prepared documents")
-	clients := flag.String("clients", "", "make only the clients in other languages than Go, below this `directory`")
+	clients := flag.String("clients", "", "make only clients of published documents, below this `directory`")
+	golang := flag.Bool("go", false, "with -clients, a client in Go, too: those of the repository's documents are in gen/client")
 	verbose := flag.Bool("v", false, "show what the generators say")
 	flag.Parse()
 	if !*verbose {
@@ -30,7 +31,7 @@ func main() {
 	}
 	var err error
 	if *clients != "" {
-		err = others(*root, *clients, flag.Args())
+		err = others(*root, *clients, *golang, flag.Args())
 	} else {
 		err = run(*root, *spec)
 	}
@@ -88,8 +89,8 @@ func run(root, spec string) error {
 	return nil
 }
 
-// others makes the clients in other languages of published documents.
-func others(root, dir string, documents []string) error {
+// others makes the clients of published documents.
+func others(root, dir string, golang bool, documents []string) error {
 	g, err := newMaker(root)
 	if err != nil {
 		return err
@@ -108,6 +109,11 @@ func others(root, dir string, documents []string) error {
 		}
 		if err := g.others(doc, dir); err != nil {
 			return fmt.Errorf("%s: %w", from, err)
+		}
+		if golang {
+			if err := g.client(doc, filepath.Join(dir, "go"), ""); err != nil {
+				return fmt.Errorf("%s: client in Go: %w", from, err)
+			}
 		}
 	}
 	return nil
