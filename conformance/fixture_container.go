@@ -92,10 +92,15 @@ func (r *Run) containerRunning() {
 // its log says that it is ready.
 func (r *Run) startPatient(id string) {
 	r.start(id)
-	r.waitFor("the line `ready` in the container's log", func() bool {
-		response := r.call(http.MethodGet, "/containers/"+id+"/logs", url.Values{"stdout": {"1"}}, nil)
+	r.awaitLine(id, "stdout", "ready")
+}
+
+// awaitLine waits until the log of a container has a line.
+func (r *Run) awaitLine(id, stream, line string) {
+	r.waitFor("the line `"+line+"` in the container's log", func() bool {
+		response := r.call(http.MethodGet, "/containers/"+id+"/logs", query(stream, "1"), nil)
 		r.must(response, "reading the log", http.StatusOK)
-		return containsLine(response.Body, "ready")
+		return containsLine(response.Body, line)
 	})
 }
 
@@ -113,7 +118,9 @@ func (r *Run) containerRunningStdin() {
 // containerWithLogs has written all its lines when it returns.
 func (r *Run) containerWithLogs() {
 	r.values["since"] = unixTime(time.Now().Add(-time.Minute))
-	r.startPatient(r.create(map[string]any{"Cmd": shell(chatty)}))
+	id := r.create(map[string]any{"Cmd": shell(chatty)})
+	r.startPatient(id)
+	r.awaitLine(id, "stderr", "err 3") // the streams are read apart
 }
 
 func (r *Run) containerPaused() {
