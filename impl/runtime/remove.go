@@ -46,6 +46,11 @@ func removeDir(dir string) error {
 	if err != nil {
 		return err
 	}
+	// The handle first: with a handle and without its exit code a container would
+	// be one whose monitor died, to the engine that comes after a kill.
+	if err := os.Remove(filepath.Join(dir, protocol.HandleName)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
 	return os.RemoveAll(dir)
 }
 
