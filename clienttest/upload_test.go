@@ -137,14 +137,16 @@ func TestBrokenUpload(t *testing.T) {
 		t.Fatal(err)
 	}
 	cancel()
+	_ = client.CloseWithError(context.Canceled) // the transport may wait for the body's end
 	<-gone
 	a.call(http.MethodHead, "/containers/"+id+"/archive?path=/tmp/uploaded", nil, http.StatusNotFound)
 
+	// Much more than the engine reads before it refuses, and no end: the answer
+	// comes all the same.
 	endless, rest := io.Pipe()
 	defer rest.Close()
-	go func() {
-		_, _ = rest.Write(archive[:1<<20+400<<10]) // and no end: the answer comes all the same
-	}()
+	large := archiveOf(t, "uploaded", bytes.Repeat([]byte{'x'}, 8<<20))
+	go func() { _, _ = rest.Write(large[:7<<20]) }()
 	a.call(http.MethodPut, "/containers/"+id+"/archive?path=/no/such", endless, http.StatusNotFound)
 }
 
