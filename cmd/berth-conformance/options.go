@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -79,6 +80,9 @@ func parse(arguments []string, stderr io.Writer) (options, error) {
 	o.flags = flags
 	if flags.NArg() > 0 {
 		return o, fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	if o.alone && (o.list || o.selfTest) {
+		return o, errors.New("--alone is about a run: it goes with neither --list nor --self-test")
 	}
 	if o.timeout <= 0 {
 		return o, fmt.Errorf("the timeout must be more than 0, not %s", o.timeout)

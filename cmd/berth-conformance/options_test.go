@@ -40,7 +40,8 @@ func TestWrongUseIsStatus2(t *testing.T) {
 		"a flag that does not exist": {"--nope"}, "an argument": {"x"}, "a version": {"--list", "--api", "2.0"},
 		"an expression": {"--list", "--focus", "("}, "a filter": {"--list", "--label-filter", "a &&"},
 		"a host": {"--host", "ssh://x"}, "a timeout": {"--timeout", "0s"}, "no case": {"--focus", "nothing-has-this-name"},
-		"busybox": {"--busybox", "/bin/ls", "--host", "unix:///none"}, "reds": {"--expected-reds", "/none", "--host", "unix:///none"},
+		"alone and a list": {"--alone", "--list"},
+		"busybox":          {"--busybox", "/bin/ls", "--host", "unix:///none"}, "reds": {"--expected-reds", "/none", "--host", "unix:///none"},
 	} {
 		var complaint bytes.Buffer
 		if status := run(arguments, io.Discard, &complaint); status != 2 || !strings.Contains(complaint.String(), "berth-conformance:") {
