@@ -199,10 +199,31 @@ func TestClientsOfARunningDaemon(t *testing.T) {
 	tcp := relay(t, strings.TrimPrefix(engine, "unix://"))
 	document := strings.Replace(tcp, "tcp://", "http://", 1) + "/v1.19/swagger.json"
 	out := filepath.Join(t.TempDir(), "packages")
-	cmd := exec.Command("../tools/clients", document)
-	cmd.Env = append(os.Environ(), "OUT="+out)
-	if said, err := cmd.CombinedOutput(); err != nil {
+	clients := func(document string) (string, error) {
+		cmd := exec.Command("../tools/clients", document)
+		cmd.Env = append(os.Environ(), "OUT="+out)
+		said, err := cmd.CombinedOutput()
+		return string(said), err
+	}
+	// The directory is the user's own and may have other things in it.
+	other := filepath.Join(out, "other")
+	if err := os.MkdirAll(other, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	said, err := clients(document)
+	if err != nil {
 		t.Fatalf("%v\n%s", err, said)
+	}
+	for _, language := range []string{"go", "python", "typescript"} {
+		if !strings.Contains(said, filepath.Join(out, language)+" is ready\n") {
+			t.Errorf("it does not say that %s is ready:\n%s", language, said)
+		}
+	}
+	if said, err := clients(filepath.Join(t.TempDir(), "none.json")); err == nil {
+		t.Errorf("clients of no document:\n%s", said)
+	}
+	if _, err := os.Stat(other); err != nil {
+		t.Errorf("what else is in the directory: %v", err)
 	}
 	for _, language := range []string{"python", "typescript"} {
 		runExample(t, language, out, engine, "1.19", "")
