@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed-50ced230/berth/impl/instance"
 )
 
 // well are settings that this machine can serve.
@@ -213,6 +215,31 @@ func TestBridgeOverlap(t *testing.T) {
 	}
 }
 
+// TestPortThatIsNotNamed: the port is looked at that the daemon would take.
+func TestPortThatIsNotNamed(t *testing.T) {
+	e := &examination{Settings: Settings{
+		Hosts: []string{"tcp://127.0.0.1", "tcp://127.0.0.1:", "tcp://127.0.0.1/"}, AllowPlainTCP: true,
+	}}
+	err := aside(unix.CLONE_NEWNET, func() error {
+		if out, err := exec.Command("ip", "link", "set", "lo", "up").CombinedOutput(); err != nil {
+			t.Errorf("%v %s", err, out)
+		}
+		listener, err := net.Listen("tcp", "127.0.0.1:2375")
+		if err != nil {
+			return err
+		}
+		defer listener.Close()
+		e.listeners()
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if said := of(e.found, "host"); strings.Count(said, "problem host tcp://127.0.0.1") != 3 || strings.Count(said, "another process listens on 127.0.0.1:2375") != 3 {
+		t.Errorf("it says %q", said)
+	}
+}
+
 // TestBesideTheDaemon: what a running daemon has is in order.
 func TestBesideTheDaemon(t *testing.T) {
 	s := well(t)
@@ -224,17 +251,11 @@ func TestBesideTheDaemon(t *testing.T) {
 	if said := of(Examine(s), "host"); !strings.Contains(said, "problem") {
 		t.Errorf("somebody else's socket: %q", said)
 	}
-	if err := os.MkdirAll(s.DataRoot, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	lock, err := os.Create(filepath.Join(s.DataRoot, "berthd.lock"))
+	lock, err := instance.Acquire(s.DataRoot)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer lock.Close()
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
-		t.Fatal(err)
-	}
+	defer func() { _ = lock.Release() }()
 	if found := Examine(s); !strings.Contains(of(found, "host"), "ok") || !strings.Contains(of(found, "data root"), "serves it now") {
 		t.Errorf("%+v", found)
 	}

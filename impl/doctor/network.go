@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
@@ -16,6 +17,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/seed-50ced230/berth/impl/api/listen"
 )
 
 // soon is how long before its end a certificate is worth a warning.
@@ -91,7 +94,7 @@ func (e *examination) listeners() {
 		scheme, rest, _ := strings.Cut(h, "://")
 		switch scheme {
 		case "tcp":
-			places = append(places, place{"host " + h, "tcp", withPort(rest, e.TLS)})
+			places = append(places, place{"host " + h, "tcp", listen.TCPAddress(rest, e.TLS)})
 			e.plain(h, rest)
 		case "unix":
 			places = append(places, place{"host " + h, "unix", rest})
@@ -103,7 +106,7 @@ func (e *examination) listeners() {
 			e.problem("host "+h, "unknown scheme", "use unix://PATH, tcp://HOST:PORT or fd://")
 		}
 	}
-	for _, flag := range slices.Sorted(keysOf(e.Asides)) {
+	for _, flag := range slices.Sorted(maps.Keys(e.Asides)) {
 		if e.Asides[flag] != "" {
 			places = append(places, place{flag, "tcp", e.Asides[flag]})
 		}
@@ -122,27 +125,6 @@ func (e *examination) listeners() {
 	}
 }
 
-func keysOf(m map[string]string) func(func(string) bool) {
-	return func(yield func(string) bool) {
-		for k := range m {
-			if !yield(k) {
-				return
-			}
-		}
-	}
-}
-
-func withPort(address string, secure bool) string {
-	if _, _, err := net.SplitHostPort(address); err == nil {
-		return address
-	}
-	port := "2375"
-	if secure {
-		port = "2376"
-	}
-	return net.JoinHostPort(strings.Trim(address, "[]"), port)
-}
-
 func (e *examination) plain(flag, address string) {
 	if e.TLS {
 		return
@@ -151,7 +133,7 @@ func (e *examination) plain(flag, address string) {
 		e.problem("host "+flag, "TCP without TLS is refused: who reaches it is root on this machine", "use --tlsverify with certificates, or --allow-plain-tcp")
 		return
 	}
-	host, _, _ := net.SplitHostPort(withPort(address, false))
+	host, _, _ := net.SplitHostPort(listen.TCPAddress(address, false))
 	if a, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !a.IsLoopback()) {
 		e.warn("host "+flag, "TCP without TLS beyond the loopback: everybody who reaches it is root on this machine", "use --tlsverify with certificates, or listen on 127.0.0.1")
 	}

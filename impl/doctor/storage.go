@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/seed-50ced230/berth/impl/database"
 	"github.com/seed-50ced230/berth/impl/host"
+	"github.com/seed-50ced230/berth/impl/instance"
 )
 
 // The least room that an image of common size needs, in bytes, and its files.
@@ -29,7 +31,7 @@ func (e *examination) storage() {
 		e.problem("data root", err.Error(), "choose another --data-root")
 		return
 	}
-	e.running = locked(filepath.Join(e.DataRoot, "berthd.lock"))
+	e.running = instance.Held(e.DataRoot)
 	free := uint64(s.Bavail) * uint64(s.Bsize)
 	kind, _ := host.Filesystem(at)
 	text := fmt.Sprintf("%s on %s with %s free", e.DataRoot, kind, units.BytesSize(float64(free)))
@@ -59,28 +61,12 @@ func (e *examination) storage() {
 	}
 }
 
-// locked says whether another process holds the lock at path.
-func locked(path string) bool {
-	f, err := os.Open(path)
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	// Closing gives it back.
-	return errors.Is(unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB), unix.EWOULDBLOCK)
-}
-
 // stores looks at the databases of a stopped daemon.
 func (e *examination) stores() {
 	if e.running || os.Geteuid() != 0 {
 		return // a running daemon has looked at them
 	}
-	var names []string
-	for file := range e.Databases {
-		names = append(names, file)
-	}
-	slices.Sort(names)
-	for _, file := range names {
+	for _, file := range slices.Sorted(maps.Keys(e.Databases)) {
 		err := database.Check(file, e.Databases[file]...)
 		name := filepath.Base(file)
 		switch _, missing := os.Stat(file); {
@@ -123,12 +109,7 @@ func (e *examination) programs() {
 		e.ok("programs", "git, xz and ps are there")
 		return
 	}
-	var list []string
-	for _, text := range missing {
-		list = append(list, text)
-	}
-	slices.Sort(list)
-	e.warn("programs", "missing: "+strings.Join(list, ", "), "install them if they are wanted; Debian's packages are git, xz-utils, procps, systemd")
+	e.warn("programs", "missing: "+strings.Join(slices.Sorted(maps.Values(missing)), ", "), "install them if they are wanted; Debian's packages are git, xz-utils, procps, systemd")
 }
 
 // inPath looks a program up as exec would, below the root.

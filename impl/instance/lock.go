@@ -13,6 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+const lockName = "berthd.lock"
+
 // Lock is the right to work on a directory. The kernel takes it back when the
 // process ends, however it ends.
 type Lock struct{ f *os.File }
@@ -23,7 +25,7 @@ func Acquire(dir string) (*Lock, error) {
 	if err := os.MkdirAll(dir, 0o711); err != nil {
 		return nil, fmt.Errorf("make %s: %w", dir, err)
 	}
-	path := filepath.Join(dir, "berthd.lock")
+	path := filepath.Join(dir, lockName)
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if errors.Is(err, unix.EROFS) {
 		f, err = os.Open(path) // on a read-only disk: one can lock, but not say who
@@ -50,6 +52,17 @@ func Acquire(dir string) (*Lock, error) {
 
 // Release gives the lock back.
 func (l *Lock) Release() error { return l.f.Close() }
+
+// Held says whether a process has the lock of a directory now. It takes no lock that
+// outlives the call, and makes nothing.
+func Held(dir string) bool {
+	f, err := os.Open(filepath.Join(dir, lockName))
+	if err != nil {
+		return false
+	}
+	defer f.Close() // which gives the lock back
+	return errors.Is(unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB), unix.EWOULDBLOCK)
+}
 
 // WritePidfile writes this process's pid to path; remove takes the file away
 // unless another process has written its own pid there meanwhile.

@@ -10,15 +10,24 @@ import (
 
 func TestLockNamesItsOwner(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
+	if _, err := os.Lstat(dir); Held(dir) || !os.IsNotExist(err) {
+		t.Errorf("a directory that is not there is held or was made: %v", err)
+	}
 	l, err := Acquire(dir)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if !Held(dir) {
+		t.Error("the lock is not seen")
 	}
 	if _, err := Acquire(dir); err == nil || !strings.Contains(err.Error(), "pid "+strconv.Itoa(os.Getpid())) {
 		t.Fatalf("second lock: %v", err)
 	}
 	if err := l.Release(); err != nil {
 		t.Fatal(err)
+	}
+	if Held(dir) {
+		t.Error("a lock that was given back is seen")
 	}
 	again, err := Acquire(dir)
 	if err != nil {

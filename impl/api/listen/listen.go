@@ -97,16 +97,7 @@ func one(l net.Listener, err error) ([]net.Listener, error) {
 }
 
 func openTCP(ctx context.Context, address string, options Options, config *tls.Config) (net.Listener, error) {
-	port := plainPort
-	if config != nil {
-		port = tlsPort
-	}
-	address = strings.TrimSuffix(address, "/")
-	if host, given, err := net.SplitHostPort(address); err != nil {
-		address = net.JoinHostPort(strings.Trim(address, "[]"), port)
-	} else if given == "" {
-		address = net.JoinHostPort(host, port)
-	}
+	address = TCPAddress(address, config != nil)
 	if config == nil && !options.InsecureTCP {
 		return nil, errPlain
 	}
@@ -115,6 +106,22 @@ func openTCP(ctx context.Context, address string, options Options, config *tls.C
 		return nil, err
 	}
 	return overTLS(l, options, config), nil
+}
+
+// TCPAddress is the HOST:PORT of what follows tcp:// in an address. Secure says that
+// TLS is spoken there, which has another port where none is named.
+func TCPAddress(rest string, secure bool) string {
+	port := plainPort
+	if secure {
+		port = tlsPort
+	}
+	rest = strings.TrimSuffix(rest, "/")
+	if host, given, err := net.SplitHostPort(rest); err != nil {
+		return net.JoinHostPort(strings.Trim(rest, "[]"), port)
+	} else if given == "" {
+		return net.JoinHostPort(host, port)
+	}
+	return rest
 }
 
 var errPlain = errors.New("refused, as whoever reaches a TCP socket without TLS is root on this machine; give a certificate and a key, or allow it explicitly")

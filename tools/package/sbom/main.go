@@ -13,6 +13,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -60,7 +61,7 @@ func run(root, version, bomFile, licencesFile string, programs []string) error {
 		applications = append(applications, application)
 		dependencies = append(dependencies, cdx.Dependency{Ref: application.BOMRef, Dependencies: &refs})
 	}
-	all := slices.SortedFunc(valuesOf(parts), func(a, b *part) int { return cmp.Compare(a.component.BOMRef, b.component.BOMRef) })
+	all := slices.SortedFunc(maps.Values(parts), func(a, b *part) int { return cmp.Compare(a.component.BOMRef, b.component.BOMRef) })
 	var texts bytes.Buffer
 	components := applications
 	for _, p := range all {
@@ -111,14 +112,4 @@ func read(program, version string) (application cdx.Component, parts []*part, er
 		parts = append(parts, &part{component: c, place: func(string) (string, error) { return moduleDir(c) }})
 	}
 	return application, parts, nil
-}
-
-func valuesOf(m map[string]*part) func(func(*part) bool) {
-	return func(yield func(*part) bool) {
-		for _, p := range m {
-			if !yield(p) {
-				return
-			}
-		}
-	}
 }
