@@ -322,6 +322,28 @@ func (m *Manager) replay(ctx context.Context, n *network, endpoints []netip.Addr
 	return nil
 }
 
+// replayAll tells IPAM plugins that forget at their end what the networks have.
+func (m *Manager) replayAll() {
+	endpoints := map[string][]netip.Addr{}
+	for _, s := range m.sandboxes {
+		for _, e := range s.Endpoints {
+			endpoints[e.NetworkID] = append(endpoints[e.NetworkID], e.addresses()...)
+		}
+	}
+	for _, n := range m.networks {
+		if !n.def.leased() || len(n.spaces) == 0 {
+			continue
+		}
+		m.leaving.Go(func() {
+			ctx, cancel := context.WithTimeout(context.Background(), leavePatience)
+			defer cancel()
+			if err := m.replay(ctx, n, endpoints[n.def.ID]); err != nil && !errdefs.IsNotFound(err) {
+				m.log.Warn("an IPAM plugin may have forgotten a network", "network", n.def.Name, "err", err)
+			}
+		})
+	}
+}
+
 // randomMAC gives a hardware address to endpoints whose IPAM plugin needs one.
 func randomMAC() HardwareAddr {
 	mac := make(HardwareAddr, 6)

@@ -1,7 +1,6 @@
 package network
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,14 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
-	"time"
-
-	"github.com/containerd/errdefs"
-
-	"github.com/seed-50ced230/berth/impl/network/netns"
-	"github.com/seed-50ced230/berth/impl/plugin"
 )
 
 // debt is what plugins have for an endpoint, or for a network that is being made
@@ -49,11 +41,7 @@ type leasedAddress struct {
 	Address netip.Addr `json:"address"`
 }
 
-const (
-	debtVersion = 1
-	// dunEvery is how often plugins that could not be reached are tried again.
-	dunEvery = time.Minute
-)
+const debtVersion = 1
 
 func (m *Manager) debtsDir() string { return filepath.Join(m.opts.Root, "owed") }
 
@@ -125,49 +113,6 @@ func (m *Manager) paid(id string) {
 	}
 }
 
-// settleDebt tells the plugins of a debt that what they have is gone, and forgets
-// it. A plugin that says that it knows nothing of it has been told; one that
-// cannot be reached is an error, and the debt stays for another time.
-func (m *Manager) settleDebt(ctx context.Context, d *debt) error {
-	if d == nil {
-		return nil
-	}
-	var errs []error
-	tell := func(call func(context.Context) error) {
-		ctx, cancel := context.WithTimeout(ctx, leavePatience)
-		defer cancel()
-		err := call(ctx)
-		if plugin.Answered(err) {
-			m.log.Warn("a plugin does not let go", "id", d.ID, "err", err)
-			err = nil
-		}
-		errs = append(errs, err)
-	}
-	r := remote{m.opts.Plugins, d.Driver}
-	switch {
-	case d.Driver == "":
-	case d.Endpoint == nil:
-		tell(func(ctx context.Context) error { return r.delete(ctx, d.NetworkID) })
-	default:
-		if d.Key != "" { // it was joined, or was about to be
-			tell(func(ctx context.Context) error { return r.leave(ctx, *d.Endpoint) })
-		}
-		tell(func(ctx context.Context) error { return r.deleteEndpoint(ctx, *d.Endpoint) })
-	}
-	a := allocator{plugins: m.opts.Plugins, name: d.IPAM}
-	for _, l := range d.Addresses {
-		tell(func(ctx context.Context) error { return a.release(ctx, l.Pool, l.Address) })
-	}
-	for _, p := range d.Pools {
-		tell(func(ctx context.Context) error { return a.releasePool(ctx, p) })
-	}
-	if err := errors.Join(errs...); err != nil {
-		return err
-	}
-	m.paid(d.ID)
-	return nil
-}
-
 // debts reads all records. Unreadable ones are told of and left.
 func (m *Manager) debts() ([]*debt, error) {
 	entries, err := os.ReadDir(m.debtsDir())
@@ -202,153 +147,4 @@ func (m *Manager) debts() ([]*debt, error) {
 		list = append(list, d)
 	}
 	return list, nil
-}
-
-// unowned are the debts of endpoints that no container has, and of networks that
-// were not made or are removed. They are those of an earlier Manager only: the
-// interfaces are given back before the namespaces are swept.
-func (m *Manager) unowned() ([]*debt, error) {
-	list, err := m.debts()
-	if err != nil {
-		return nil, err
-	}
-	owned := map[string]bool{}
-	for id := range m.networks {
-		owned[id] = true
-	}
-	for _, s := range m.sandboxes {
-		for _, e := range s.Endpoints {
-			owned[e.EndpointID] = true
-		}
-	}
-	var left []*debt
-	for _, d := range list {
-		if !owned[d.ID] {
-			left = append(left, d)
-			continue
-		}
-		if d.Endpoint == nil { // killed after the network was written down
-			m.paid(d.ID)
-		}
-	}
-	for _, d := range left {
-		if d.Endpoint == nil || d.Endpoint.Source == "" || !netns.Pinned(d.Key) {
-			continue
-		}
-		if err := m.giveBack(d.Key, *d.Endpoint); err != nil {
-			m.log.Warn("the interface of a plugin is lost", "interface", d.Endpoint.Source, "err", err)
-		}
-	}
-	return left, nil
-}
-
-// settleUnowned pays what an earlier Manager owed, aside. Until then addresses
-// rest and networks are not removed at their plugin.
-func (m *Manager) settleUnowned(list []*debt) {
-	for _, d := range list {
-		n := m.networks[d.NetworkID]
-		if n == nil || d.Endpoint == nil {
-			m.leaving.Go(func() { m.payOrKeep(d) })
-			continue
-		}
-		e := *d.Endpoint
-		var mine []netip.Addr
-		for _, a := range e.addresses() {
-			if s := n.spaceOf(a); s != nil && s.TakeAddr(a) == nil {
-				s.Rest(a)
-				mine = append(mine, a)
-				continue
-			}
-			// Somebody else has the address: it is not to be released.
-			d.Addresses = slices.DeleteFunc(d.Addresses, func(l leasedAddress) bool { return l.Address == a })
-		}
-		n.leaving.Add(1)
-		m.leaving.Go(func() {
-			defer n.leaving.Done()
-			m.payOrKeep(d)
-			for _, a := range mine {
-				n.spaceOf(a).Give(a)
-			}
-		})
-	}
-}
-
-// payOrKeep pays a debt, or leaves it to dun.
-func (m *Manager) payOrKeep(d *debt) {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*leavePatience)
-	defer cancel()
-	if err := m.settleDebt(ctx, d); err != nil {
-		m.log.Warn("a plugin cannot be told what is gone; it is tried again", "id", d.ID, "err", err)
-		m.kept.Store(d.ID, d)
-	}
-}
-
-// dun tries plugins again that could not be reached, until the Manager closes.
-func (m *Manager) dun() {
-	defer m.dunning.Done()
-	tick := time.NewTicker(dunEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-m.life.Done():
-			return
-		case <-tick.C:
-			m.dunOnce()
-		}
-	}
-}
-
-// dunOnce ends early when the Manager closes: a plugin that hangs holds up nothing.
-func (m *Manager) dunOnce() {
-	m.kept.Range(func(id, d any) bool {
-		if err := m.settleDebt(m.life, d.(*debt)); err == nil {
-			m.kept.Delete(id)
-		}
-		return m.life.Err() == nil
-	})
-}
-
-// depart tells plugins aside, since they may take their time, that an endpoint is
-// gone. Until they know its addresses rest, and a removal of the network is not
-// passed on; the endpoint is no use of the network any more.
-func (m *Manager) depart(s *Sandbox, e Endpoint, n *network, owed *debt) {
-	ports := s.udpPorts()
-	n.rests(e)
-	gone := make(chan struct{})
-	m.reap.add(e.HostInterface, func() { close(gone) })
-	n.leaving.Add(1)
-	m.leaving.Go(func() {
-		defer n.leaving.Done()
-		select {
-		case <-gone: // its interface answered for the address so far
-		case <-time.After(restPatience):
-		}
-		m.payOrKeep(owed)
-		if len(ports) > 0 {
-			m.endFlows(s.ContainerID, e.addresses()...)
-		}
-		n.give(e)
-	})
-}
-
-// replayAll tells IPAM plugins that forget at their end what the networks have.
-func (m *Manager) replayAll() {
-	endpoints := map[string][]netip.Addr{}
-	for _, s := range m.sandboxes {
-		for _, e := range s.Endpoints {
-			endpoints[e.NetworkID] = append(endpoints[e.NetworkID], e.addresses()...)
-		}
-	}
-	for _, n := range m.networks {
-		if !n.def.leased() || len(n.spaces) == 0 {
-			continue
-		}
-		m.leaving.Go(func() {
-			ctx, cancel := context.WithTimeout(context.Background(), leavePatience)
-			defer cancel()
-			if err := m.replay(ctx, n, endpoints[n.def.ID]); err != nil && !errdefs.IsNotFound(err) {
-				m.log.Warn("an IPAM plugin may have forgotten a network", "network", n.def.Name, "err", err)
-			}
-		})
-	}
 }
