@@ -140,21 +140,14 @@ func (m *Manager) open(n *network, undo *undoStack) error {
 		if err != nil {
 			return err
 		}
-		if _, exists, err := bridge.Address(set.device); err != nil {
+		made, err := m.provide(n.def, m.noteDevice, set.makeBridge(n.def))
+		if err != nil {
 			return err
-		} else if exists {
+		}
+		if !made {
 			return fault.Conflict("bridge name %s is already in use", set.device)
 		}
-		if err := m.note(set.device); err != nil {
-			return err
-		}
-		undo.push(func() error {
-			err := bridge.Remove(set.device)
-			if err == nil {
-				m.noted(set.device)
-			}
-			return err
-		})
+		undo.push(func() error { return m.unmake(n.def) })
 	case driverMacvlan:
 		if err := n.openSpaces(); err != nil {
 			return err
@@ -162,7 +155,7 @@ func (m *Manager) open(n *network, undo *undoStack) error {
 		if err := m.makeMacvlan(n); err != nil {
 			return err
 		}
-		undo.push(func() error { return m.unmake(n) })
+		undo.push(func() error { return m.unmake(n.def) })
 		return nil
 	}
 	return m.openUserDefined(n)
@@ -191,33 +184,7 @@ func (m *Manager) accept(n *network, undo *undoStack) error {
 	if n.def.driver() == driverRemote || n.def.leased() {
 		m.paid(n.def.ID)
 	}
-	if device := n.own(); device != "" {
-		m.noted(device)
-	}
-	return nil
-}
-
-// own is the device that was made for the network; "" for none.
-func (n *network) own() string {
-	switch {
-	case n.bridge != nil:
-		return n.device
-	case n.macvlan != nil && n.def.Made:
-		return n.macvlan.Parent
-	}
-	return ""
-}
-
-// unmake takes back what the kernel has for a network.
-func (m *Manager) unmake(n *network) error {
-	device := n.own()
-	if device == "" {
-		return nil
-	}
-	if err := bridge.Remove(device); err != nil {
-		return err
-	}
-	m.noted(device)
+	m.forgetDevice(n.def.device(m.opts))
 	return nil
 }
 
@@ -251,16 +218,14 @@ func (m *Manager) RemoveNetwork(ctx context.Context, nameOrID string) (Network, 
 			m.log.Warn("plugins may not hear of a network that is gone", "network", n.def.Name, "err", err)
 		}
 	}
-	if device := n.own(); device != "" {
-		if err := m.note(device); err != nil {
-			m.log.Warn("a device may stay if the engine is killed now", "network", n.def.Name, "err", err)
-		}
+	if err := m.noteOwned(n.def); err != nil {
+		m.log.Warn("a device may stay if the engine is killed now", "network", n.def.Name, "err", err)
 	}
 	errs := []error{m.saveNetworks()}
 	if n.bridge != nil {
 		errs = append(errs, m.table.RemoveNetwork(n.device))
 	}
-	errs = append(errs, m.unmake(n))
+	errs = append(errs, m.unmake(n.def))
 	if owed != nil {
 		// Aside: other networks can be made and removed meanwhile.
 		m.leaving.Go(func() {
@@ -465,6 +430,9 @@ func (m *Manager) openUserDefined(n *network) (err error) {
 		return m.openMacvlan(n)
 	}
 	if n.settings, err = n.def.settings(m.opts); err != nil {
+		return err
+	}
+	if _, err := m.provide(n.def, noRecord, n.makeBridge(n.def)); err != nil {
 		return err
 	}
 	return n.up()

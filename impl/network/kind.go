@@ -66,15 +66,20 @@ func (d definition) macvlanOf() (v macvlan.Network, alone bool, err error) {
 }
 
 // openMacvlan brings a macvlan network up. A parent that the host has lost is
-// missed when a container starts.
+// missed when a container starts; one that the host has made meanwhile is the host's.
 func (m *Manager) openMacvlan(n *network) error {
 	v, alone, err := n.def.macvlanOf()
 	if err != nil {
 		return err
 	}
-	if alone || n.def.Made {
-		if _, err := v.Provide(alone); err != nil {
+	if alone || n.def.Made { // it goes with the kernel, or was half-made
+		if _, err := m.provide(n.def, noRecord, makeParent(v, alone)); err != nil {
 			return err
+		}
+		if mine, err := m.owns(n.def); err != nil || mine {
+			if err = errors.Join(err, v.Up()); err != nil {
+				return err
+			}
 		}
 	}
 	if alone { // nobody is there to route by
@@ -103,26 +108,23 @@ func (m *Manager) makeMacvlan(n *network) error {
 	if err != nil {
 		return err
 	}
-	there := bridge.Exists(v.Parent)
-	if !there {
-		if err := m.note(v.Parent); err != nil {
-			return err
-		}
-	}
-	if n.def.Made, err = v.Provide(alone); err != nil {
-		if !there {
-			m.noted(v.Parent)
-		}
+	if n.def.Made, err = m.provide(n.def, m.noteDevice, makeParent(v, alone)); err != nil {
 		return err
 	}
-	if err := v.Try("mv-" + n.def.ID[:12]); err != nil {
-		if n.def.Made {
-			err = errors.Join(err, macvlan.Remove(v.Parent))
-			m.noted(v.Parent)
-		}
-		return err
+	if n.def.Made {
+		err = v.Up()
+	}
+	if err == nil {
+		err = v.Try("mv-" + n.def.ID[:12])
+	}
+	if err != nil {
+		return errors.Join(err, m.unmake(n.def))
 	}
 	return m.openMacvlan(n)
+}
+
+func makeParent(v macvlan.Network, alone bool) func(string) error {
+	return func(as string) error { return v.Make(as, alone) }
 }
 
 // branch brings an endpoint of a macvlan network into the sandbox, whose

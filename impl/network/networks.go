@@ -255,8 +255,21 @@ func (s *space) routeBy(gw netip.Addr) error {
 
 // up brings the network's device up.
 func (n *network) up() (err error) {
-	n.bridge, err = bridge.Ensure(bridge.Config{Device: n.device, Gateway: n.def.Address, Gateway6: n.def.Address6, MTU: n.mtu, Isolate: n.isolate})
+	n.bridge, err = bridge.Ensure(n.config(n.def))
 	return err
+}
+
+// config is what the settings mean for the bridge of a network.
+func (s settings) config(d definition) bridge.Config {
+	return bridge.Config{Device: s.device, Gateway: d.Address, Gateway6: d.Address6, MTU: s.mtu, Isolate: s.isolate}
+}
+
+// makeBridge gives what makes the bridge under another name.
+func (s settings) makeBridge(d definition) func(string) error {
+	return func(as string) error {
+		s.device = as
+		return bridge.Create(s.config(d))
+	}
 }
 
 // ownSubnets are the subnets of the engine's other networks.

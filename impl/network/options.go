@@ -24,7 +24,7 @@ const devicePrefix = "bb-"
 
 // settings reads the options of a user-defined network.
 func (d definition) settings(daemon Options) (settings, error) {
-	s := settings{device: devicePrefix + d.ID[:maxDeviceName-len(devicePrefix)], mtu: daemon.MTU, masquerade: true, hostIP: daemon.HostIP}
+	s := settings{device: d.device(daemon), mtu: daemon.MTU, masquerade: true, hostIP: daemon.HostIP}
 	flag := func(key string, set func(bool)) error {
 		text, ok := d.Options[key]
 		if !ok {
@@ -40,21 +40,12 @@ func (d definition) settings(daemon Options) (settings, error) {
 	if err := errors.Join(
 		flag(optionICC, func(v bool) { s.isolate = !v }),
 		flag(optionMasquerade, func(v bool) { s.masquerade = v }),
-		// As in Docker Engine it names the default network's device, which only
-		// another name makes possible.
-		flag(optionDefaultBridge, func(v bool) {
-			if v {
-				s.device = daemon.Bridge
-			}
-		}),
+		flag(optionDefaultBridge, func(bool) {}), // see definition.device
 	); err != nil {
 		return s, err
 	}
-	if name := d.Options[optionDevice]; name != "" {
-		if !validDevice(name) {
-			return s, fault.Invalid("invalid value %q of option %s", name, optionDevice)
-		}
-		s.device = name
+	if !validDevice(s.device) {
+		return s, fault.Invalid("invalid value %q of option %s", s.device, optionDevice)
 	}
 	var err error
 	if s.mtu, err = d.mtu(s.mtu); err != nil {

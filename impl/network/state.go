@@ -71,9 +71,7 @@ func (m *Manager) restore() error {
 	if err := m.sweep(); err != nil {
 		return err
 	}
-	if err := m.sweepDevices(); err != nil {
-		return err
-	}
+	m.sweepDevices()
 	m.settleUnowned(owed)
 	m.replayAll()
 	m.dunning.Add(1)

@@ -65,8 +65,11 @@ func Ensure(cfg Config) (*Bridge, error) {
 	link, err := netlink.LinkByName(cfg.Device)
 	switch {
 	case errors.As(err, new(netlink.LinkNotFoundError)):
-		if link, err = create(cfg); err != nil {
+		if err := Create(cfg); err != nil && !errors.Is(err, unix.EEXIST) {
 			return nil, err
+		}
+		if link, err = netlink.LinkByName(cfg.Device); err != nil {
+			return nil, fmt.Errorf("look up new bridge %s: %w", cfg.Device, err)
 		}
 	case err != nil:
 		return nil, fmt.Errorf("look up bridge %s: %w", cfg.Device, err)
@@ -134,36 +137,32 @@ func (b *Bridge) separate() error {
 	return nil
 }
 
-// create makes the device with a hardware address of its own; a bridge without
-// one takes that of a port and changes it when the port goes, which breaks the
-// containers' neighbour caches.
-func create(cfg Config) (netlink.Link, error) {
+// Create makes the device, which must not exist, without address and down. It has
+// a hardware address of its own; a bridge without one takes that of a port and
+// changes it when the port goes, which breaks the containers' neighbour caches.
+func Create(cfg Config) error {
 	a := cfg.Gateway.Addr().As4()
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name = cfg.Device
 	attrs.MTU = cfg.MTU
 	attrs.HardwareAddr = net.HardwareAddr{0x02, 0x42, a[0], a[1], a[2], a[3]}
-	if err := netlink.LinkAdd(&netlink.Bridge{LinkAttrs: attrs}); err != nil && !errors.Is(err, unix.EEXIST) {
-		return nil, fmt.Errorf("make bridge %s: %w", cfg.Device, err)
+	if err := netlink.LinkAdd(&netlink.Bridge{LinkAttrs: attrs}); err != nil {
+		return fmt.Errorf("make bridge %s: %w", cfg.Device, err)
 	}
-	link, err := netlink.LinkByName(cfg.Device)
-	if err != nil {
-		return nil, fmt.Errorf("look up new bridge %s: %w", cfg.Device, err)
-	}
-	return link, nil
+	return nil
 }
 
-// Remove deletes the device; one that does not exist is no error.
+// Remove deletes a device; one that does not exist is no error.
 func Remove(device string) error {
 	link, err := netlink.LinkByName(device)
 	if errors.As(err, new(netlink.LinkNotFoundError)) {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("look up bridge %s: %w", device, err)
+		return fmt.Errorf("look up device %s: %w", device, err)
 	}
 	if err := netlink.LinkDel(link); err != nil && !errors.Is(err, unix.ENODEV) {
-		return fmt.Errorf("delete bridge %s: %w", device, err)
+		return fmt.Errorf("delete device %s: %w", device, err)
 	}
 	return nil
 }

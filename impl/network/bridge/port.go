@@ -61,7 +61,7 @@ func (b *Bridge) Attach(host *Host, p Port) error {
 		return fmt.Errorf("open route socket in namespace: %w", err)
 	}
 	defer inside.Close()
-	index, err := interfaceIndex(p.Name)
+	index, err := Index(p.Name)
 	if err != nil {
 		return fmt.Errorf("look up %s in namespace: %w", p.Name, err)
 	}
@@ -100,7 +100,7 @@ func (b *Bridge) Attach(host *Host, p Port) error {
 // Route gives an interface of the calling thread's namespace the default routes
 // by these gateways, one per family; zero ones are passed over.
 func Route(name string, gateways ...netip.Addr) error {
-	index, err := interfaceIndex(name)
+	index, err := Index(name)
 	if err != nil {
 		return fmt.Errorf("look up %s in namespace: %w", name, err)
 	}
@@ -234,7 +234,7 @@ func Detach(hostName string) error {
 // Exists tells whether the calling thread's namespace has a device of this
 // name, without the kernel's lock over all devices.
 func Exists(name string) bool {
-	_, err := interfaceIndex(name)
+	_, err := Index(name)
 	return err == nil
 }
 
@@ -256,20 +256,4 @@ func Loopback() error {
 		return fmt.Errorf("bring lo up: %w", err)
 	}
 	return nil
-}
-
-func interfaceIndex(name string) (int, error) {
-	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return 0, os.NewSyscallError("socket", err)
-	}
-	defer unix.Close(fd)
-	req, err := unix.NewIfreq(name)
-	if err != nil {
-		return 0, err
-	}
-	if err := unix.IoctlIfreq(fd, unix.SIOCGIFINDEX, req); err != nil {
-		return 0, os.NewSyscallError("SIOCGIFINDEX", err)
-	}
-	return int(req.Uint32()), nil
 }

@@ -58,48 +58,48 @@ func (n Network) mode() string {
 
 // Alone gives the name of the parent of a network that has none of the host's,
 // from 12 hex digits of its id.
-func Alone(id string) string { return "dm-" + id[:12] }
+func Alone(id string) string { return AlonePrefix + id[:12] }
 
-// Provide makes the parent if it does not exist, and tells whether it did: one of
-// the form DEVICE.ID as a VLAN of the device, the one that Alone names as a device
-// that leads nowhere. Class InvalidArgument if there is no such parent.
-func (n Network) Provide(alone bool) (made bool, err error) {
-	_, err = netlink.LinkByName(n.Parent)
-	switch {
-	case err == nil:
-		return false, nil
-	case !errors.As(err, new(netlink.LinkNotFoundError)):
-		return false, fmt.Errorf("look up the parent interface %s: %w", n.Parent, err)
-	case alone:
-		err = provideAlone(n.Parent)
-	default:
-		err = provideVLAN(n.Parent)
+// AlonePrefix begins the names that Alone gives.
+const AlonePrefix = "dm-"
+
+// Make makes the parent, which must not exist, under another name: one of the form
+// DEVICE.ID as a VLAN of the device, the one that Alone names as a device that leads
+// nowhere. It is down. Class InvalidArgument if there is no such parent.
+func (n Network) Make(as string, alone bool) error {
+	if alone {
+		return makeAlone(as)
 	}
-	return err == nil, err
+	return makeVLAN(n.Parent, as)
 }
 
-func provideAlone(name string) error {
+// Up brings a parent up that Make made and that has its own name.
+func (n Network) Up() error {
+	// The peer is there where the kernel has no dummies.
+	if err := up(peerOf(n.Parent)); err != nil && !errors.As(err, new(netlink.LinkNotFoundError)) {
+		return err
+	}
+	return up(n.Parent)
+}
+
+// peerOf names the other end of a pair that stands for a device that leads nowhere.
+func peerOf(name string) string { return "dp-" + strings.TrimPrefix(name, AlonePrefix) }
+
+func makeAlone(name string) error {
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name = name
-	var link netlink.Link = &netlink.Dummy{LinkAttrs: attrs}
-	err := netlink.LinkAdd(link)
+	err := netlink.LinkAdd(&netlink.Dummy{LinkAttrs: attrs})
 	if errors.Is(err, unix.EOPNOTSUPP) {
 		// A kernel without dummies: one end of a pair whose other end nobody has.
-		peer := "dp-" + strings.TrimPrefix(name, "dm-")
-		if err = netlink.LinkAdd(&netlink.Veth{LinkAttrs: attrs, PeerName: peer}); err == nil {
-			err = up(peer)
-		}
-	}
-	if err == nil {
-		err = up(name)
+		err = netlink.LinkAdd(&netlink.Veth{LinkAttrs: attrs, PeerName: peerOf(name)})
 	}
 	if err != nil {
-		return errors.Join(fmt.Errorf("make the parent interface %s: %w", name, err), Remove(name))
+		return fmt.Errorf("make the parent interface %s: %w", name, err)
 	}
 	return nil
 }
 
-func provideVLAN(name string) error {
+func makeVLAN(name, as string) error {
 	device, text, ok := strings.Cut(name, ".")
 	id, err := strconv.Atoi(text)
 	if !ok || err != nil || id < 1 || id > 4094 {
@@ -110,38 +110,23 @@ func provideVLAN(name string) error {
 		return fault.Invalid("the macvlan parent interface %s was not found on the host, nor %s to make its VLAN %d", name, device, id)
 	}
 	attrs := netlink.NewLinkAttrs()
-	attrs.Name, attrs.ParentIndex = name, parent.Attrs().Index
+	attrs.Name, attrs.ParentIndex = as, parent.Attrs().Index
 	switch err := netlink.LinkAdd(&netlink.Vlan{LinkAttrs: attrs, VlanId: id}); {
 	case errors.Is(err, unix.EOPNOTSUPP):
 		return fault.Unavailable("the host's kernel has no VLANs: %s cannot be made", name)
 	case err != nil:
 		return fmt.Errorf("make VLAN %d of %s: %w", id, device, err)
 	}
-	if err := up(name); err != nil {
-		return errors.Join(fmt.Errorf("bring %s up: %w", name, err), Remove(name))
-	}
 	return nil
 }
 
 func up(name string) error {
 	link, err := netlink.LinkByName(name)
-	if err != nil {
-		return err
-	}
-	return netlink.LinkSetUp(link)
-}
-
-// Remove deletes a parent that Provide made; one that does not exist is no error.
-func Remove(parent string) error {
-	link, err := netlink.LinkByName(parent)
-	if errors.As(err, new(netlink.LinkNotFoundError)) {
-		return nil
-	}
 	if err == nil {
-		err = netlink.LinkDel(link)
+		err = netlink.LinkSetUp(link)
 	}
-	if err != nil && !errors.Is(err, unix.ENODEV) {
-		return fmt.Errorf("delete %s: %w", parent, err)
+	if err != nil {
+		return fmt.Errorf("bring %s up: %w", name, err)
 	}
 	return nil
 }
@@ -157,7 +142,14 @@ func (n Network) Try(name string) error {
 	case err != nil:
 		return fault.Invalid("the interface %s cannot be a macvlan parent in %s mode: %w", n.Parent, n.mode(), err)
 	}
-	return Remove(name)
+	link, err := netlink.LinkByName(name)
+	if err == nil {
+		err = netlink.LinkDel(link)
+	}
+	if err != nil {
+		return fmt.Errorf("delete %s: %w", name, err)
+	}
+	return nil
 }
 
 // Attach makes an interface of a name in the namespace at a path. It goes with
