@@ -170,7 +170,8 @@ func (a allocator) address(ctx context.Context, s *space, wanted netip.Addr, mac
 }
 
 // lease asks for the pools of a new network, and for the addresses of them that
-// are no container's. What it got is in owed, also when it fails.
+// are no container's. What it got is in owed, also when it fails. The others look
+// at the network meanwhile: it has none of the pools until it has all.
 func (m *Manager) lease(ctx context.Context, n *network, owed *debt) error {
 	a := m.allocator(n.def)
 	space, err := a.addressSpace(ctx)
@@ -191,7 +192,9 @@ func (m *Manager) lease(ctx context.Context, n *network, owed *debt) error {
 		families = append(families, true)
 	}
 	var shown []IPAMConfig
-	for _, six := range families {
+	var leases []poolDef
+	var first [2]netip.Prefix // of IPv4, of IPv6
+	for i, six := range families {
 		list := configs[six]
 		if len(list) == 0 {
 			list = []IPAMConfig{{}}
@@ -201,25 +204,22 @@ func (m *Manager) lease(ctx context.Context, n *network, owed *debt) error {
 			if err != nil {
 				return err
 			}
-			n.def.Leases = append(n.def.Leases, p)
+			leases = append(leases, p)
 			if !c.Subnet.IsValid() {
 				c = IPAMConfig{Subnet: p.subnet(), Gateway: p.Gateway.Addr(), AuxAddresses: c.AuxAddresses, Chosen: true}
 			}
 			shown = append(shown, c)
-			if first := &n.def.Address; six {
-				first = &n.def.Address6
-				if !first.IsValid() {
-					*first = p.Gateway
-				}
-			} else if !first.IsValid() {
-				*first = p.Gateway
+			if !first[i].IsValid() {
+				first[i] = p.Gateway
 			}
 		}
 	}
 	if !n.def.ipv6 {
 		shown = append(shown, configs[true]...)
 	}
-	n.def.IPAM.Config = shown
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n.def.Leases, n.def.IPAM.Config, n.def.Address, n.def.Address6 = leases, shown, first[0], first[1]
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -296,4 +297,59 @@ func TestNetworkPluginIPv6(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestNetworksBesideIPAMPlugin: while a plugin takes its time for the pools of some
+// networks others are made, listed and removed (for -race), and none gets a subnet
+// of theirs.
+func TestNetworksBesideIPAMPlugin(t *testing.T) {
+	e, p, _ := newBooksEnv(t)
+	must(t, p.Behave("RequestPool", "slow"))
+	must(t, p.Behave("RequestAddress", "slow"))
+	var leased, others sync.WaitGroup
+	for i := range 2 {
+		leased.Go(func() {
+			name := fmt.Sprint("leased", i)
+			n, err := e.CreateNetwork(t.Context(), CreateSpec{Name: name, IPAM: IPAM{Driver: "books"}})
+			if err != nil || len(n.IPAM.Config) != 1 || !strings.HasPrefix(n.IPAM.Config[0].Subnet.String(), "10.120.") {
+				t.Errorf("%s: %+v %v", name, n, err)
+			}
+		})
+	}
+	done := make(chan struct{})
+	for i := range 2 {
+		others.Go(func() {
+			name := fmt.Sprint("other", i)
+			for {
+				_, err := e.CreateNetwork(t.Context(), CreateSpec{Name: name})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				for _, n := range e.Networks() {
+					if n.Name != NameHost && n.Name != NameNone && len(n.IPAM.Config) != 1 {
+						t.Errorf("network %+v", n)
+					}
+				}
+				if _, err := e.RemoveNetwork(t.Context(), name); err != nil {
+					t.Error(err)
+				}
+				select {
+				case <-done:
+					return
+				default:
+				}
+			}
+		})
+	}
+	leased.Wait()
+	close(done)
+	others.Wait()
+	must(t, p.Behave("RequestPool", ""))
+	must(t, p.Behave("RequestAddress", ""))
+	for i := range 2 {
+		_, err := e.RemoveNetwork(t.Context(), fmt.Sprint("leased", i))
+		must(t, err)
+	}
+	outIs(t, p, 0)
 }

@@ -43,9 +43,8 @@ type Process struct {
 	cmd *exec.Cmd
 }
 
-// Start starts this program again as a plugin of a kind (volume, network or
-// address),
-// serving at a socket with a desk in dir, and waits until it listens.
+// Start starts this program again as a plugin of a kind (volume, network, address or
+// authorization), serving at a socket with a desk in dir, and waits until it listens.
 // Neither path may have blanks.
 func Start(kind, socket, dir string) (*Process, error) {
 	self, err := os.Executable()

@@ -1,6 +1,6 @@
-// Package plugin has plugins for tests: they speak the protocols of volume,
-// network and address drivers through another implementation of them than the
-// engine's own, in a process of their own, write down what they are asked, and
+// Package plugin has plugins for tests: they speak the protocols of volume, network
+// and address drivers and of authorization through another implementation of them
+// than the engine's own, in a process of their own, write down what they are asked, and
 // misbehave where a test wants it.
 package plugin
 
