@@ -73,10 +73,14 @@ type Limits struct {
 	ContextEntries int
 	// DockerfileBytes is the longest Dockerfile.
 	DockerfileBytes int64
+	// StageOutput and Output are the most bytes of output that are kept on disk of
+	// one stage and of all stages of a build, until it is the stage's turn to be
+	// told. A stage that prints more waits.
+	StageOutput, Output int64
 }
 
 // DefaultLimits are used where a limit is zero.
-var DefaultLimits = Limits{ContextBytes: 100 << 30, ContextEntries: 10_000_000, DockerfileBytes: 4 << 20}
+var DefaultLimits = Limits{ContextBytes: 100 << 30, ContextEntries: 10_000_000, DockerfileBytes: 4 << 20, StageOutput: 16 << 20, Output: 256 << 20}
 
 // Builder makes images. Its fields are set once and not changed.
 type Builder struct {
@@ -203,6 +207,12 @@ func (b *Builder) limits() Limits {
 	}
 	if l.DockerfileBytes == 0 {
 		l.DockerfileBytes = DefaultLimits.DockerfileBytes
+	}
+	if l.StageOutput == 0 {
+		l.StageOutput = DefaultLimits.StageOutput
+	}
+	if l.Output == 0 {
+		l.Output = DefaultLimits.Output
 	}
 	return l
 }

@@ -103,7 +103,7 @@ func (s *session) run(ctx context.Context, d *dockerfile) (digest.Digest, error)
 // the order of the Dockerfile is the build's, as if stages were taken one by one:
 // those before it come to their end, those after it are cancelled.
 func (s *session) takeStages(ctx context.Context, d *dockerfile) error {
-	turns := newTurns(s.out, s.dir, len(s.stages))
+	turns := newTurns(s.out, s.dir, len(s.stages), s.limits)
 	defer turns.close()
 	places := make(chan struct{}, runtime.GOMAXPROCS(0)+1)
 	var (
@@ -125,7 +125,7 @@ func (s *session) takeStages(ctx context.Context, d *dockerfile) error {
 		mu.Unlock()
 		own := *s
 		own.stage, own.voice = g, turns.voices[i]
-		own.out = own.voice.output()
+		own.out = own.voice.output(stageCtx, own.landed)
 		owns = append(owns, &own)
 		running.Go(func() {
 			defer func() { <-places }()

@@ -12,14 +12,21 @@ import (
 
 // turns lets stages that are taken side by side speak in the order of the
 // Dockerfile: the one whose turn it is speaks at once, what the others say is
-// kept until it is theirs.
+// kept until it is theirs. What is kept is bounded: a stage that says more waits.
+//
+// A stage waits for earlier ones only: for those that it needs, and for its turn.
+// The one exception is a step that another stage is taking (flights), so a stage
+// that waits for its turn gives up the step it has before, and the first stage
+// that is not over always goes on.
 type turns struct {
-	dir string // for what is kept
-	out Output
+	dir    string // for what is kept
+	out    Output
+	limits Limits
 
 	mu     sync.Mutex
 	voices []*voice
 	turn   int
+	held   int64 // bytes that are kept, of all stages
 }
 
 // voice is one stage's.
@@ -30,11 +37,11 @@ type voice struct {
 	begun chan struct{}
 	over  bool
 	kept  *os.File
-	err   error // of keeping
+	size  int64 // bytes that are kept
 }
 
-func newTurns(out Output, dir string, n int) *turns {
-	t := &turns{dir: dir, out: out}
+func newTurns(out Output, dir string, n int, limits Limits) *turns {
+	t := &turns{dir: dir, out: out, limits: limits}
 	for i := range n {
 		t.voices = append(t.voices, &voice{turns: t, n: i, begun: make(chan struct{})})
 	}
@@ -43,10 +50,22 @@ func newTurns(out Output, dir string, n int) *turns {
 }
 
 // output is out as this stage sees it. Progress of downloads is for the moment,
-// and is not kept.
-func (v *voice) output() Output {
+// and is not kept. Before the stage waits for its turn, yield is called; ctx ends
+// the waiting.
+func (v *voice) output(ctx context.Context, yield func()) Output {
 	o := v.out
-	o.Text = v.text
+	o.Text = func(text string) error {
+		said, err := v.text(text)
+		if said || err != nil {
+			return err
+		}
+		yield()
+		if err := v.await(ctx); err != nil {
+			return err
+		}
+		_, err = v.text(text)
+		return err
+	}
 	if v.out.Progress != nil {
 		o.Progress = func(p image.Progress) {
 			if v.isOn() {
@@ -63,20 +82,27 @@ func (v *voice) isOn() bool {
 	return v.turn == v.n
 }
 
-// text says something, now or when it is this stage's turn.
-func (v *voice) text(text string) error {
+// text says something now, or keeps it for this stage's turn. If there is no
+// room it says that it has done neither; at the stage's turn there always is.
+func (v *voice) text(text string) (said bool, err error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.turn == v.n {
-		return v.out.Text(text)
+		return true, v.out.Text(text)
+	}
+	n := int64(len(text))
+	if v.size+n > v.limits.StageOutput || v.held+n > v.limits.Output {
+		return false, nil
 	}
 	if v.kept == nil {
-		if v.kept, v.err = os.CreateTemp(v.dir, "said"); v.err != nil {
-			return v.err
+		if v.kept, err = os.CreateTemp(v.dir, "said"); err != nil {
+			return false, err
 		}
 	}
-	_, err := v.kept.WriteString(text)
-	return err
+	v.size += n
+	v.held += n
+	_, err = v.kept.WriteString(text)
+	return err == nil, err
 }
 
 // await waits for the stage's turn.
@@ -131,6 +157,8 @@ func (v *voice) drop() {
 		_ = v.kept.Close()
 		_ = os.Remove(v.kept.Name())
 		v.kept = nil
+		v.held -= v.size
+		v.size = 0
 	}
 }
 
@@ -140,42 +168,6 @@ func (t *turns) close() {
 	defer t.mu.Unlock()
 	for _, v := range t.voices {
 		v.drop()
-	}
-}
-
-// flights has the same step taken once where stages that run side by side come to
-// it at the same time: the second one waits and finds it in the cache.
-type flights struct {
-	mu   sync.Mutex
-	keys map[string]chan struct{}
-}
-
-// board waits until nobody takes the step and gives the function that says that
-// it has been taken.
-func (f *flights) board(ctx context.Context, key string) (land func(), err error) {
-	for {
-		f.mu.Lock()
-		other, taken := f.keys[key]
-		if !taken {
-			mine := make(chan struct{})
-			if f.keys == nil {
-				f.keys = map[string]chan struct{}{}
-			}
-			f.keys[key] = mine
-			f.mu.Unlock()
-			return sync.OnceFunc(func() {
-				f.mu.Lock()
-				delete(f.keys, key)
-				f.mu.Unlock()
-				close(mine)
-			}), nil
-		}
-		f.mu.Unlock()
-		select {
-		case <-other:
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
 	}
 }
 

@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -144,6 +147,151 @@ func TestStageFails(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// kept is the number of bytes that builds keep of stages that are not yet told.
+func (p *place) kept() (sum int64) {
+	files, _ := filepath.Glob(filepath.Join(p.Root, "build*", "said*"))
+	for _, f := range files {
+		if st, err := os.Stat(f); err == nil {
+			sum += st.Size()
+		}
+	}
+	return sum
+}
+
+// awaitKept waits until stages that are not yet told have said so many bytes.
+func (p *place) awaitKept(ctx context.Context, size int64) error {
+	for p.kept() < size {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Millisecond):
+		}
+	}
+	return nil
+}
+
+// What a stage says before its turn is kept up to a bound. A stage that says more
+// waits, and if it is taking a step that an earlier one wants, the earlier one takes
+// that step itself: each would wait for the other.
+func TestStageOutputBound(t *testing.T) {
+	const bound = 64 << 10
+	p := newPlace(t)
+	p.Limits.StageOutput, p.Limits.Output = bound, bound
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	runs := &watchedRuns{Containers: p.processes}
+	p.Containers = runs
+	runs.before = func() {
+		if n := p.kept(); n > bound {
+			t.Errorf("%d bytes are kept", n)
+		}
+	}
+	id, err := p.buildUntil(ctx, &Request{
+		Context: bytes.NewReader(contextOf(t, "FROM slow AS one\nRUN seq 30000\nFROM busybox AS two\nRUN seq 30000\nFROM busybox\nRUN true\n")), Remove: true,
+		Fetch: func(ctx context.Context, name string) error {
+			// The first stage begins when the second one is in the middle of its step.
+			if err := p.awaitKept(ctx, bound/2); err != nil {
+				return err
+			}
+			_, err := p.Images.Tag(ctx, "busybox", "slow", "")
+			return err
+		},
+	})
+	if err != nil {
+		t.Fatalf("%v, after\n%.2000s", err, p.transcript())
+	}
+	if _, err := p.Images.Get(id.String()); err != nil {
+		t.Error(err)
+	}
+	if n := runs.n.Load(); n != 3 {
+		t.Errorf("%d commands ran instead of 3: a stage went on beyond what is kept", n)
+	}
+	var seq strings.Builder
+	for i := range 30000 {
+		fmt.Fprintln(&seq, i+1)
+	}
+	step := "Step %d : FROM %s AS %s\n ---> ID\nStep %d : RUN seq 30000\n ---> Running in ID\n" + seq.String() + " ---> ID\nRemoving intermediate container ID\n"
+	want := fmt.Sprintf(step, 1, "slow", "one", 2) + fmt.Sprintf(step, 3, "busybox", "two", 4)
+	if !strings.HasPrefix(p.transcript(), want) {
+		t.Errorf("what was said is not whole, or in another order: %d bytes instead of %d", p.said.Len(), len(want))
+	}
+}
+
+// watchedRuns counts commands.
+type watchedRuns struct {
+	Containers
+	n      atomic.Int32
+	before func()
+}
+
+func (w *watchedRuns) Run(ctx context.Context, id string, output io.Writer) (int, error) {
+	w.n.Add(1)
+	w.before()
+	return w.Containers.Run(ctx, id, output)
+}
+
+// All stages of a build share a bound, too.
+func TestBuildOutputBound(t *testing.T) {
+	var said strings.Builder
+	turns := newTurns(Output{Text: func(s string) error { said.WriteString(s); return nil }}, t.TempDir(), 3, Limits{StageOutput: 10, Output: 15})
+	defer turns.close()
+	ctx, cancel := context.WithCancel(t.Context())
+	waits := make(chan int, 3)
+	text := func(ctx context.Context, n int) func(string) error {
+		return turns.voices[n].output(ctx, func() { waits <- n }).Text
+	}
+	for i, s := range []string{"12345", "67890", "abcde"} {
+		if err := text(ctx, []int{1, 1, 2}[i])(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	third := make(chan error)
+	go func() { third <- text(t.Context(), 2)("f") }()
+	if n := <-waits; n != 2 {
+		t.Fatalf("stage %d waits", n)
+	}
+	second := make(chan error)
+	go func() { second <- text(ctx, 1)("x") }()
+	<-waits
+	cancel()
+	if err := <-second; !errors.Is(err, context.Canceled) {
+		t.Errorf("after the end of its context: %v", err)
+	}
+	if err := text(t.Context(), 0)("first "); err != nil {
+		t.Error(err)
+	}
+	for _, v := range turns.voices[:2] {
+		if err := v.end(); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := <-third; err != nil {
+		t.Error(err)
+	}
+	if said.String() != "first 1234567890abcdef" {
+		t.Errorf("said %q", said.String())
+	}
+}
+
+// A stage that prints for ever before its turn ends with the client.
+func TestStageOutputCancelled(t *testing.T) {
+	p := newPlace(t)
+	p.Limits.StageOutput = 64 << 10
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go func() {
+		_ = p.awaitKept(t.Context(), 32<<10)
+		cancel()
+	}()
+	_, err := p.buildUntil(ctx, &Request{Context: bytes.NewReader(contextOf(t, "FROM busybox AS one\nRUN sleep 100\nFROM busybox\nRUN yes\n")), Remove: true})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("the build ended with %v", err)
+	}
+	if len(p.processes.made) > 0 {
+		t.Errorf("containers are left: %v", p.processes.made)
 	}
 }
 
