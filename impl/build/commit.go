@@ -51,7 +51,11 @@ func (s *session) cached(ctx context.Context, g *stage, probe *image.Config) (bo
 	for _, img := range s.Images.Children(g.image) {
 		// An image that came from elsewhere proves nothing by its configuration.
 		if img.Built && img.Damaged == nil && img.ContainerConfig != nil && stepKey(img.ContainerConfig) == stepKey(probe) && ordinary(img.ContainerConfig) && ordinary(probe) {
-			g.image = img.ID
+			_, release, err := s.Images.Hold(img.ID.String())
+			if err != nil {
+				continue // it was removed meanwhile
+			}
+			g.stand(img.ID, release)
 			g.config.Image = probe.Image
 			s.landed()
 			return true, s.say(" ---> Using cache\n")
@@ -172,13 +176,13 @@ func (s *session) layerTree(id string, writable bool) (*tree, error) {
 func (s *session) commit(ctx context.Context, g *stage, id string, probe *image.Config) error {
 	config := copyConfig(g.config)
 	config.Image = probe.Image
-	img, err := s.Images.Commit(ctx, id, image.CommitOptions{
+	img, release, err := s.Images.CommitHeld(ctx, id, image.CommitOptions{
 		Author: g.author, Container: id, ContainerConfig: probe, Config: config, DockerVersion: s.Version,
 	})
 	if err != nil {
 		return err
 	}
-	g.image = img.ID
+	g.stand(img.ID, release)
 	g.config.Image = probe.Image
 	return nil
 }

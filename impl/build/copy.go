@@ -153,10 +153,11 @@ func (s *session) sourceTree(ctx context.Context, from string) (*tree, error) {
 		}
 		below = earlier.image
 	} else {
-		img, err := s.baseImage(ctx, from, false)
+		img, release, err := s.baseImage(ctx, from, false)
 		if err != nil {
 			return nil, err
 		}
+		defer release() // the layer below keeps its files
 		below = img.ID
 	}
 	id := s.NewID()

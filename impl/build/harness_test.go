@@ -238,6 +238,18 @@ func (p *place) listing(img *image.Image, below string) map[string]string {
 	return found
 }
 
+// content is what is in a file of an image.
+func (p *place) content(img *image.Image, name string) string {
+	p.t.Helper()
+	root, done := p.files(img)
+	defer done()
+	data, err := root.ReadFile(name)
+	if err != nil {
+		p.t.Error(err)
+	}
+	return string(data)
+}
+
 func (p *place) expect(img *image.Image, below string, want map[string]string) {
 	p.t.Helper()
 	if got := p.listing(img, below); !maps.Equal(got, want) {

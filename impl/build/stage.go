@@ -32,10 +32,12 @@ type stage struct {
 	done chan struct{}
 	err  error
 
-	// image is the last step's; empty at the start of one from scratch.
-	image  digest.Digest
-	config *image.Config
-	author string
+	// image is the last step's; empty at the start of one from scratch. release
+	// lets the store remove it again.
+	image   digest.Digest
+	release func()
+	config  *image.Config
+	author  string
 	// commandSet says that this stage has a CMD of its own.
 	commandSet bool
 	// missed says that a step was not in the cache: those after it are not
@@ -48,6 +50,21 @@ type stage struct {
 
 // defaultPath is the PATH of commands in images that set none.
 const defaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// stand goes on with an image that is held. The one before is its parent, or was
+// not yet used.
+func (g *stage) stand(id digest.Digest, release func()) {
+	g.letGo()
+	g.image, g.release = id, release
+}
+
+// letGo lets the stage's image be removed.
+func (g *stage) letGo() {
+	if g.release != nil {
+		g.release()
+		g.release = nil
+	}
+}
 
 // split puts the steps of a Dockerfile into stages.
 func (d *dockerfile) split() []*stage {
@@ -73,6 +90,11 @@ func (s *session) run(ctx context.Context, d *dockerfile) (digest.Digest, error)
 		return "", err
 	}
 	s.stages = d.split()
+	defer func() {
+		for _, g := range s.stages {
+			g.letGo()
+		}
+	}()
 	if err := s.takeStages(ctx, d); err != nil {
 		return "", err
 	}
@@ -280,14 +302,22 @@ func (s *session) from(ctx context.Context, d *dockerfile, st *step, from *instr
 		if err := s.need(ctx, earlier); err != nil {
 			return err
 		}
-		g.image, g.config, g.author = earlier.image, copyConfig(earlier.config), earlier.author
+		g.config, g.author = copyConfig(earlier.config), earlier.author
+		if earlier.image != "" {
+			img, release, err := s.Images.Hold(earlier.image.String())
+			if err != nil {
+				return err
+			}
+			g.stand(img.ID, release)
+		}
 	case base == "scratch":
 	default:
-		img, err := s.baseImage(ctx, base, s.req.Pull)
+		img, release, err := s.baseImage(ctx, base, s.req.Pull)
 		if err != nil {
 			return err
 		}
-		g.image, g.author = img.ID, img.Author
+		g.stand(img.ID, release)
+		g.author = img.Author
 		if img.Config != nil {
 			g.config = copyConfig(img.Config)
 		}
@@ -309,29 +339,36 @@ func (s *session) stageNamed(name string) *stage {
 	return nil
 }
 
-// baseImage finds an image, and fetches it if it is not here or anew is set.
-func (s *session) baseImage(ctx context.Context, name string, anew bool) (*image.Image, error) {
-	img, err := s.Images.Get(name)
-	if err == nil && !anew {
-		return img, img.Damaged
-	}
-	if err != nil && !errdefs.IsNotFound(err) {
-		return nil, err
-	}
-	if s.req.Fetch == nil {
-		return img, err
+// baseImage finds an image, and fetches it if it is not here or anew is set. The
+// image stays until release.
+func (s *session) baseImage(ctx context.Context, name string, anew bool) (img *image.Image, release func(), err error) {
+	if !anew || s.req.Fetch == nil {
+		img, release, err = s.hold(name)
+		if err == nil || s.req.Fetch == nil || !errdefs.IsNotFound(err) {
+			return img, release, err
+		}
 	}
 	// The client is told of the pull as it goes.
 	if err := s.voice.await(ctx); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if perr := s.req.Fetch(ctx, name); perr != nil {
-		return nil, perr
+	if err := s.req.Fetch(ctx, name); err != nil {
+		return nil, nil, err
 	}
-	if img, err = s.Images.Get(name); err != nil {
-		return nil, err
+	return s.hold(name)
+}
+
+// hold keeps an image that can be used.
+func (s *session) hold(name string) (*image.Image, func(), error) {
+	img, release, err := s.Images.Hold(name)
+	if err != nil {
+		return nil, nil, err
 	}
-	return img, img.Damaged
+	if img.Damaged != nil {
+		release()
+		return nil, nil, img.Damaged
+	}
+	return img, release, nil
 }
 
 // triggers takes the ONBUILD instructions of the base image.

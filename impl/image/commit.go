@@ -20,12 +20,33 @@ import (
 // Commit makes an image of the writable layer id on top of its image. The
 // caller pauses the container if its files must not change meanwhile.
 func (s *Store) Commit(ctx context.Context, id string, o CommitOptions) (*Image, error) {
+	img, release, err := s.CommitHeld(ctx, id, o)
+	if err == nil {
+		release()
+	}
+	return img, err
+}
+
+// CommitHeld is Commit, and keeps the image as Hold does.
+func (s *Store) CommitHeld(ctx context.Context, id string, o CommitOptions) (img *Image, release func(), err error) {
+	in := s.newIngest()
+	defer in.abort()
+	in.hold = true
+	if img, err = in.commitWritable(ctx, id, o); err != nil {
+		if in.release != nil {
+			in.release()
+		}
+		return nil, nil, err
+	}
+	return img, in.release, nil
+}
+
+func (in *ingest) commitWritable(ctx context.Context, id string, o CommitOptions) (*Image, error) {
+	s := in.s
 	w, err := s.Writable(id)
 	if err != nil {
 		return nil, err
 	}
-	in := s.newIngest()
-	defer in.abort()
 	in.built = true
 	name := ""
 	if o.Ref != "" {

@@ -39,6 +39,8 @@ type ingest struct {
 	kept    []digest.Digest            // blobs in the cache that may have no record
 	built   bool                       // the images are this store's own work: see Image.Built
 	holds   []digest.Digest            // chains that were there and must stay until commit
+	hold    bool                       // the image is to be held from its first moment, until release
+	release func()
 }
 
 // unpacked is a layer on disk that may not be stacked yet.
@@ -239,6 +241,9 @@ func (in *ingest) commit() error {
 		}
 		s.images[img.ID] = img
 		changed[img.ID] = true
+	}
+	if in.hold {
+		in.release = s.holdImageLocked(in.images[0].ID)
 	}
 	for into, names := range map[*map[string]digest.Digest]map[string]digest.Digest{&s.tags: in.tags, &s.digests: in.digests} {
 		for name, id := range names {

@@ -24,7 +24,8 @@ func (s *Store) Remove(ctx context.Context, ref string, o RemoveOptions, users f
 	if err != nil {
 		return nil, err
 	}
-	r := &removal{s: s, users: users}
+	r := &removal{s: s, users: users, over: make(chan struct{})}
+	defer r.end()
 	if err := r.run(img.ID, ref, o); err != nil {
 		return r.records, err
 	}
@@ -35,6 +36,7 @@ type removal struct {
 	s       *Store
 	users   func(digest.Digest) []User
 	records []Removed
+	over    chan struct{} // closed at its end
 }
 
 func (r *removal) run(id digest.Digest, ref string, o RemoveOptions) error {
@@ -59,6 +61,9 @@ func (r *removal) run(id digest.Digest, ref string, o RemoveOptions) error {
 		if u := r.user(id, false); u != nil {
 			return fault.Conflict("conflict: unable to remove repository reference %q (must force) - container %s is using its referenced image %s",
 				ref, short(u.ID), short(id.String()))
+		}
+		if r.s.isHeld(id) {
+			return fault.Conflict("conflict: unable to remove repository reference %q (must force) - a build is using its referenced image %s", ref, short(id.String()))
 		}
 	}
 	key := r.keyOf(named, id)
@@ -182,8 +187,8 @@ func (r *removal) user(id digest.Digest, running bool) *User {
 	return nil
 }
 
-// conflict checks what forbids removing the image. hard ones are children and running
-// containers; soft adds stopped containers, names adds remaining names.
+// conflict checks what forbids removing the image. hard ones are children, running
+// containers and builds; soft adds stopped containers, names adds remaining names.
 func (r *removal) conflict(id digest.Digest, hard, soft, names bool) error {
 	refuse := func(how, format string, args ...any) error {
 		return fault.Conflict("conflict: unable to delete %s (%s) - %s", short(id.String()), how, fmt.Sprintf(format, args...))
@@ -194,6 +199,9 @@ func (r *removal) conflict(id digest.Digest, hard, soft, names bool) error {
 		}
 		if u := r.user(id, true); u != nil {
 			return refuse("cannot be forced", "image is being used by running container %s", short(u.ID))
+		}
+		if !r.claim(id) {
+			return refuse("cannot be forced", "image is being used by a build")
 		}
 	}
 	if names && len(r.s.namesOf(id)) > 0 {
@@ -245,7 +253,7 @@ func (r *removal) delete(id digest.Digest, force, prune, quiet bool) error {
 			return nil
 		}
 		if err := r.conflict(id, true, !force, !force); err != nil {
-			if quiet && (len(r.s.namesOf(id)) > 0 || len(r.s.childrenLocked(id)) > 0 || r.user(id, false) != nil) {
+			if quiet && (len(r.s.namesOf(id)) > 0 || len(r.s.childrenLocked(id)) > 0 || r.user(id, false) != nil || r.s.isHeld(id)) {
 				return nil
 			}
 			return err

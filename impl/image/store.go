@@ -99,6 +99,7 @@ type Store struct {
 	blobs   map[digest.Digest][]blobRecord // by diff id
 	inits   map[initKey]string
 	initOf  map[digest.Digest]initKey
+	holds   holds
 
 	// unread is what Open could not read. While there is any, no layer is swept:
 	// what lacks a record may be what the record named. writing guards it.
@@ -138,6 +139,7 @@ func Open(root string, o Options) (*Store, error) {
 		rw:      map[string]*rwEntry{},
 		inits:   map[initKey]string{},
 		initOf:  map[digest.Digest]initKey{},
+		holds:   newHolds(),
 
 		readOnly: o.ReadOnly,
 	}
