@@ -194,6 +194,7 @@ func TestSocketStaysInside(t *testing.T) {
 		{403, `{"SecurityOpt": ["seccomp=unconfined"]}`},
 		{403, `{"SecurityOpt": ["seccomp:unconfined"]}`},
 		{403, `{"SecurityOpt": ["no-new-privileges", "apparmor=unconfined"]}`},
+		{403, `{"LogConfig": {"Config": {"syslog-address": "unix:///dev/log"}}}`},
 		{403, `{"LogConfig": {"Type": "syslog", "Config": {"syslog-address": "unix:///dev/log"}}}`},
 		{404, `{"NetworkMode": "othernet"}`},
 		{404, `{"NetworkMode": "container:others"}`},
@@ -227,7 +228,29 @@ func TestSocketStaysInside(t *testing.T) {
 	want(t, a, 403, "POST", "/volumes/create", map[string]any{"Name": "v", "Labels": map[string]string{"team": "b"}})
 	want(t, a, 403, "POST", "/networks/create", map[string]any{"Name": "n", "Driver": "host"})
 	want(t, a, 403, "POST", "/networks/create", map[string]any{"Name": "n", "Options": map[string]string{"com.docker.network.bridge.name": bridgeName}})
+	for _, ipam := range []string{`{"Driver": "other"}`, `{"Config": [{"Subnet": "198.51.100.0/24", "Gateway": "198.51.100.1"}]}`} {
+		want(t, a, 403, "POST", "/networks/create", map[string]any{"Name": "n", "IPAM": json.RawMessage(ipam)})
+	}
+	want(t, a, 403, "POST", "/images/create?fromSrc=http%3A%2F%2F127.0.0.1%3A1%2F", nil)
+	want(t, a, 403, "POST", "/build?remote=http%3A%2F%2F127.0.0.1%3A1%2F", nil)
+	added := want(t, a, 200, "POST", "/build", pack(map[string]string{"Dockerfile": "FROM busybox\nADD http://127.0.0.1:1/x /x"}))
+	if !bytes.Contains(added.body, []byte("ADD of an address is not allowed")) {
+		t.Errorf("ADD: %s", added.body)
+	}
 	want(t, a, 403, "POST", "/build?cgroupparent=/", pack(map[string]string{"Dockerfile": "FROM busybox"}))
+
+	// A network may be called anything, and is no other mode then.
+	made(t, a, "/networks/create", map[string]any{"Name": "host:net"})
+	made(t, a, "/containers/create?name=named", map[string]any{"Image": "busybox", "Cmd": sleep, "HostConfig": map[string]any{"NetworkMode": "host:net"}})
+	want(t, a, 204, "POST", "/containers/named/start", nil)
+	var named struct {
+		NetworkSettings struct {
+			Networks map[string]struct{ IPAddress string }
+		}
+	}
+	if err := want(t, a, 200, "GET", "/containers/named/json", nil).decode(&named); err != nil || named.NetworkSettings.Networks["host:net"].IPAddress == "" {
+		t.Errorf("in the network host:net: %+v %v", named, err)
+	}
 
 	// What is its own may be joined, and works.
 	made(t, a, "/networks/create", map[string]any{"Name": "net"})

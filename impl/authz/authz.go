@@ -146,7 +146,7 @@ func flat(headers http.Header) map[string]string {
 	m := make(map[string]string, len(headers))
 	for name, values := range headers {
 		switch name {
-		case "X-Registry-Auth", "X-Registry-Config", "Authorization", "Cookie":
+		case "X-Registry-Auth", "X-Registry-Config", "Authorization", "Proxy-Authorization", "Cookie":
 			continue
 		}
 		m[name] = strings.Join(values, ", ")

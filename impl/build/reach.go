@@ -20,6 +20,23 @@ import (
 // connectPatience bounds how long a connection for a download may take to come up.
 const connectPatience = 30 * time.Second
 
+// fetchKey is where a context holds the function of WithFetch.
+type fetchKey struct{}
+
+// WithFetch has builds with this context ask before they fetch an address for ADD
+// or remote: an error refuses it.
+func WithFetch(ctx context.Context, permit func(address string) error) context.Context {
+	return context.WithValue(ctx, fetchKey{}, permit)
+}
+
+// Permitted asks the function of WithFetch, if there is one.
+func Permitted(ctx context.Context, address string) error {
+	if permit, ok := ctx.Value(fetchKey{}).(func(string) error); ok {
+		return permit(address)
+	}
+	return nil
+}
+
 // httpClient fetches for ADD and remote. With denied networks the address is
 // looked at when the connection is made, so that neither a name nor a redirect
 // leads there; a proxy of the daemon's environment, which would look up names

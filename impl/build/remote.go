@@ -100,6 +100,9 @@ func (s *session) fetch(ctx context.Context, address, what string) (*http.Respon
 	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return nil, fault.Invalid("%s: %s is neither an HTTP address nor a git repository", what, u.Redacted())
 	}
+	if err := Permitted(ctx, u.Redacted()); err != nil {
+		return nil, err
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
 		return nil, fault.Invalid("%s: %w", what, err)

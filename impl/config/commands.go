@@ -95,7 +95,8 @@ func (c *Config) program(f *pflag.FlagSet) manual.Program {
 				"A socket of --socket refuses with 403 what its allow= does not name: operationIds of the documents (ContainerList, ContainerInspect, SystemPing, …), their tags " +
 					"(Containers, Images, Networks, Volumes, Misc), Documents for /swagger.json. With label= (several: all must be there) its clients see and change only containers, " +
 					"networks and volumes with the label, and what they create gets it; what they create may not reach the host: no host paths, devices, capabilities, host namespaces, " +
-					"foreign volumes or networks. Images are common to all sockets. The log tells of every refusal (level warn) and every allowed change (level info) with socket, user and " +
+					"foreign volumes or networks, no subnets of their own choice, and nothing that the engine itself fetches (fromSrc, remote, ADD of an address). Images are common to all " +
+					"sockets, and a container has the labels of its image, too. The log tells of every refusal (level warn) and every allowed change (level info) with socket, user and " +
 					"process: message audit."},
 			Examples: []manual.Item{
 				{Term: "berthd", Text: "listen on the sockets that systemd passes, else on " + DefaultHost},

@@ -12,12 +12,11 @@ import (
 // client sent it, before the image and defaults come in. Class Conflict, with
 // Docker Engine's words.
 func checkConflicts(c *models.ContainerConfig, h *models.HostConfig) error {
-	kind, rest, _ := strings.Cut(h.NetworkMode, ":")
-	shared := kind == "container"
-	if shared && rest == "" {
+	other, shared := strings.CutPrefix(h.NetworkMode, "container:")
+	if shared && other == "" || h.NetworkMode == "container" {
 		return fault.Invalid("--net: invalid net mode: invalid container format container:<name|id>")
 	}
-	host := kind == "host"
+	host := h.NetworkMode == "host"
 	for _, conflict := range []struct {
 		is   bool
 		what string

@@ -24,16 +24,17 @@ func networkMode(r *container.Record) (mode network.Mode, name string) {
 	if r.Config.NetworkDisabled {
 		return network.ModeNone, ""
 	}
-	kind, rest, _ := strings.Cut(r.HostConfig.NetworkMode, ":")
-	switch kind {
+	// The whole word counts: a network may be called "host:a".
+	switch r.HostConfig.NetworkMode {
 	case "", "default", "bridge":
 		return network.ModeBridge, network.NameBridge
 	case "none":
 		return network.ModeNone, ""
 	case "host":
 		return network.ModeHost, ""
-	case "container":
-		return network.ModeContainer, rest
+	}
+	if other, ok := strings.CutPrefix(r.HostConfig.NetworkMode, "container:"); ok {
+		return network.ModeContainer, other
 	}
 	return network.ModeBridge, r.HostConfig.NetworkMode
 }

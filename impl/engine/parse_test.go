@@ -236,3 +236,23 @@ func TestStatusText(t *testing.T) {
 		}
 	}
 }
+
+// TestNetworkMode: a mode is the whole word, and a network may be called
+// anything else, with any beginning.
+func TestNetworkMode(t *testing.T) {
+	for in, want := range map[string][2]string{
+		"": {"bridge", "bridge"}, "default": {"bridge", "bridge"}, "bridge": {"bridge", "bridge"}, "none": {"none", ""}, "host": {"host", ""},
+		"container:abc": {"container", "abc"}, "a": {"bridge", "a"}, "host:a": {"bridge", "host:a"}, "none:a": {"bridge", "none:a"},
+		"bridge:a": {"bridge", "bridge:a"}, "default:a": {"bridge", "default:a"}, "host:": {"bridge", "host:"}, "Host": {"bridge", "Host"},
+	} {
+		r := &container.Record{Config: &models.ContainerConfig{}, HostConfig: &models.HostConfig{NetworkMode: in}}
+		if mode, name := networkMode(r); string(mode) != want[0] || name != want[1] {
+			t.Errorf("%q: %s %q, wanted %v", in, mode, name, want)
+		}
+	}
+	for _, in := range []string{"container", "container:"} {
+		if err := checkConflicts(&models.ContainerConfig{}, &models.HostConfig{NetworkMode: in}); !errdefs.IsInvalidArgument(err) {
+			t.Errorf("%q: %v", in, err)
+		}
+	}
+}

@@ -31,7 +31,7 @@ func (l *limited) checkHost(ctx context.Context, h *models.HostConfig) error {
 		{"OomScoreAdj", h.OomScoreAdj < 0},
 		{"LxcConf", len(h.LxcConf) > 0},
 		{"VolumeDriver", h.VolumeDriver != "" && h.VolumeDriver != "local"},
-		{"LogConfig", !slices.Contains([]string{"", "json-file", "none"}, h.LogConfig.Type)},
+		{"LogConfig", !slices.Contains([]string{"", "json-file", "none"}, h.LogConfig.Type) || !harmless(h.LogConfig.Config)},
 		{"SecurityOpt", slices.ContainsFunc(h.SecurityOpt, func(o string) bool { return o != "no-new-privileges" })},
 	} {
 		if setting.reaches {
@@ -46,16 +46,12 @@ func (l *limited) checkHost(ctx context.Context, h *models.HostConfig) error {
 			return err
 		}
 	}
-	switch h.NetworkMode {
-	case "", "default", "bridge", "none":
-	default:
-		if strings.HasPrefix(h.NetworkMode, "container:") || h.NetworkMode == "host" {
-			if err := l.checkMode(ctx, "NetworkMode", &h.NetworkMode); err != nil {
-				return err
-			}
-		} else if err := l.checkNetwork(ctx, h.NetworkMode); err != nil {
+	if strings.HasPrefix(h.NetworkMode, "container:") || h.NetworkMode == "host" {
+		if err := l.checkMode(ctx, "NetworkMode", &h.NetworkMode); err != nil {
 			return err
 		}
+	} else if err := l.checkNetwork(ctx, &h.NetworkMode); err != nil {
+		return err
 	}
 	for i, from := range h.VolumesFrom {
 		name, mode, _ := strings.Cut(from, ":")
@@ -67,8 +63,13 @@ func (l *limited) checkHost(ctx context.Context, h *models.HostConfig) error {
 		}
 		h.VolumesFrom[i] = name
 	}
-	if err := l.checkLinks(ctx, h.Links); err != nil {
+	ids, err := l.checkLinks(ctx, h.Links)
+	if err != nil {
 		return err
+	}
+	switch h.NetworkMode {
+	case "", "default", "bridge":
+		h.Links = ids // which the engine itself would write down
 	}
 	for _, bind := range h.Binds {
 		if err := l.checkBind(ctx, bind); err != nil {
@@ -95,16 +96,38 @@ func (l *limited) checkMode(ctx context.Context, setting string, mode *string) e
 	return nil
 }
 
-// checkLinks looks at links in the form name:alias. Their text stays: what is
-// linked to may be looked for by name later, and then gives an address only.
-func (l *limited) checkLinks(ctx context.Context, links []string) error {
-	for _, link := range links {
-		name, _, _ := strings.Cut(link, ":")
-		if _, err := l.container(ctx, name); err != nil {
-			return err
+// harmless says whether a log's options are those of a file. Without a driver they
+// are for the daemon's own choice, which may send to an address in them.
+func harmless(options map[string]string) bool {
+	for name := range options {
+		if !slices.Contains([]string{"max-size", "max-file", "labels", "env", "tag"}, name) {
+			return false
 		}
 	}
-	return nil
+	return true
+}
+
+// checkLinks looks at links in the form name:alias and gives them with ids for
+// names. On the default network a link tells of the other's environment, and its
+// id must count; elsewhere the text is looked for by name at each question, and
+// gives the address of a container in the same network only.
+func (l *limited) checkLinks(ctx context.Context, links []string) ([]string, error) {
+	ids := make([]string, len(links))
+	for i, link := range links {
+		name, alias, ok := strings.Cut(link, ":")
+		if !ok {
+			alias = strings.TrimPrefix(name, "/")
+		}
+		id, err := l.container(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		ids[i] = id + ":" + alias
+	}
+	if links == nil {
+		ids = nil
+	}
+	return ids, nil
 }
 
 // checkBind allows volumes only: new ones, and those within reach.
@@ -130,18 +153,30 @@ func (l *limited) checkBind(ctx context.Context, bind string) error {
 }
 
 // checkNetwork allows the default networks that share nothing, and networks
-// within reach.
-func (l *limited) checkNetwork(ctx context.Context, name string) error {
-	if name == "bridge" || name == "none" || name == "default" {
+// within reach, whose name it replaces by the id.
+func (l *limited) checkNetwork(ctx context.Context, name *string) error {
+	switch *name {
+	case "", "bridge", "none", "default":
 		return nil
 	}
-	_, err := l.network(ctx, name)
+	id, err := l.network(ctx, *name)
+	if err == nil {
+		*name = id
+	}
 	return err
 }
 
-func (l *limited) checkEndpoint(ctx context.Context, network string, s *models.EndpointSettings) error {
-	if err := l.checkNetwork(ctx, network); err != nil {
-		return err
+// checkEndpoints looks at the networks of a new container and gives them by id.
+func (l *limited) checkEndpoints(ctx context.Context, endpoints map[string]models.EndpointSettings) (map[string]models.EndpointSettings, error) {
+	byID := make(map[string]models.EndpointSettings, len(endpoints))
+	for name, s := range endpoints {
+		if err := l.checkNetwork(ctx, &name); err != nil {
+			return nil, err
+		}
+		if _, err := l.checkLinks(ctx, s.Links); err != nil {
+			return nil, err
+		}
+		byID[name] = s
 	}
-	return l.checkLinks(ctx, s.Links)
+	return byID, nil
 }

@@ -5,17 +5,24 @@ import (
 
 	"github.com/seed-50ced230/berth/gen/hub"
 	"github.com/seed-50ced230/berth/gen/hub/models"
+	"github.com/seed-50ced230/berth/impl/build"
 	"github.com/seed-50ced230/berth/impl/stream"
 )
 
 // Images have no owner: what a socket may do with them is said by its operations.
 
 // ImageBuild runs its steps in containers that no setting of the client's opens.
+// The engine itself fetches nothing for them: it reaches what containers do not,
+// such as the host's own services and the networks of others.
 func (l *limited) ImageBuild(ctx context.Context, p *hub.ImageBuildParams, out stream.Output) error {
 	if p.Cgroupparent != "" {
 		return l.refuse("cgroupparent is not allowed")
 	}
-	return l.engine.ImageBuild(ctx, p, out)
+	if p.Remote != "" {
+		return l.refuse("remote is not allowed: send the files as the request's body")
+	}
+	fetch := func(address string) error { return l.refuse("ADD of an address is not allowed: fetch it in RUN") }
+	return l.engine.ImageBuild(build.WithFetch(ctx, fetch), p, out)
 }
 
 func (l *limited) ImageCommit(ctx context.Context, p *hub.ImageCommitParams) (*models.CommitResponse, error) {
@@ -26,6 +33,9 @@ func (l *limited) ImageCommit(ctx context.Context, p *hub.ImageCommitParams) (*m
 }
 
 func (l *limited) ImageCreate(ctx context.Context, p *hub.ImageCreateParams, out stream.Output) error {
+	if p.FromSrc != "" && p.FromSrc != "-" {
+		return l.refuse("fromSrc with an address is not allowed: send the archive as the request's body")
+	}
 	return l.engine.ImageCreate(ctx, p, out)
 }
 
@@ -73,8 +83,28 @@ func (l *limited) SystemAuth(ctx context.Context, p *hub.SystemAuthParams) (*mod
 	return l.engine.SystemAuth(ctx, p)
 }
 
+// SystemInfo counts the containers within reach only.
 func (l *limited) SystemInfo(ctx context.Context, p *hub.SystemInfoParams) (*models.Info, error) {
-	return l.engine.SystemInfo(ctx, p)
+	m, err := l.engine.SystemInfo(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	own, err := l.ContainerList(ctx, &hub.ContainerListParams{All: true})
+	if err != nil {
+		return nil, err
+	}
+	m.Containers, m.ContainersRunning, m.ContainersPaused, m.ContainersStopped = int64(len(own)), 0, 0, 0
+	for _, c := range own {
+		switch c.State {
+		case "paused":
+			m.ContainersPaused++
+		case "running", "restarting":
+			m.ContainersRunning++
+		default:
+			m.ContainersStopped++
+		}
+	}
+	return m, nil
 }
 
 func (l *limited) SystemPing(ctx context.Context, p *hub.SystemPingParams) (string, error) {

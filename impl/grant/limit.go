@@ -3,6 +3,7 @@ package grant
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/containerd/errdefs"
@@ -46,6 +47,9 @@ var _ hub.API = (*limited)(nil)
 // in the engine's words.
 func (l *limited) container(ctx context.Context, name string) (id string, err error) {
 	m, err := l.engine.ContainerInspect(ctx, &hub.ContainerInspectParams{Name: name})
+	if errdefs.IsInvalidArgument(err) {
+		return l.beginning(ctx, name, err)
+	}
 	if err != nil {
 		return "", err
 	}
@@ -53,6 +57,28 @@ func (l *limited) container(ctx context.Context, name string) (id string, err er
 		return "", &Refusal{fault.NotFound("No such container: %s", name)}
 	}
 	return m.ID, nil
+}
+
+// beginning gives the id of the one container within reach that begins with
+// what is ambiguous to the engine. That there are others is not told.
+func (l *limited) beginning(ctx context.Context, name string, ambiguous error) (string, error) {
+	own, err := l.engine.ContainerList(ctx, &hub.ContainerListParams{All: true})
+	if err != nil {
+		return "", err
+	}
+	var found []string
+	for _, c := range own {
+		if l.covers(c.Labels) && strings.HasPrefix(c.ID, name) {
+			found = append(found, c.ID)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return "", &Refusal{fault.NotFound("No such container: %s", name)}
+	case 1:
+		return found[0], nil
+	}
+	return "", ambiguous
 }
 
 // within replaces a container's name by its id if it is within reach.
@@ -117,13 +143,26 @@ func (l *limited) ContainerCreate(ctx context.Context, p *hub.ContainerCreatePar
 		return nil, err
 	}
 	if c := p.Body.NetworkingConfig; c != nil {
-		for name, endpoint := range c.EndpointsConfig {
-			if err := l.checkEndpoint(ctx, name, &endpoint); err != nil {
-				return nil, err
-			}
+		if c.EndpointsConfig, err = l.checkEndpoints(ctx, c.EndpointsConfig); err != nil {
+			return nil, err
 		}
 	}
-	return l.engine.ContainerCreate(ctx, p)
+	m, err = l.engine.ContainerCreate(ctx, p)
+	return m, l.hideOwner(ctx, p.Name, err)
+}
+
+// hideOwner keeps the id of a container out of reach to itself: a name that is
+// taken says whose it is.
+func (l *limited) hideOwner(ctx context.Context, name string, err error) error {
+	if !errdefs.IsConflict(err) || name == "" {
+		return err
+	}
+	name = "/" + strings.TrimPrefix(name, "/") // no id begins like that
+	m, other := l.engine.ContainerInspect(ctx, &hub.ContainerInspectParams{Name: name})
+	if other == nil && (m.Config == nil || !l.covers(m.Config.Labels)) {
+		return &Refusal{fault.Conflict("Conflict. The name %q is already in use.", name)}
+	}
+	return err
 }
 
 // ContainerDelete removes a container or, with link, the link container/alias.
@@ -180,11 +219,10 @@ func (l *limited) ContainerList(ctx context.Context, p *hub.ContainerListParams)
 			return nil, err
 		}
 	}
-	filters, err := l.narrow(p.Filters)
-	if err != nil {
+	var err error
+	if p.Filters, err = l.narrow(ctx, p.Filters); err != nil {
 		return nil, err
 	}
-	p.Filters = filters
 	all, err := l.engine.ContainerList(ctx, p)
 	if err != nil {
 		return nil, err
@@ -192,10 +230,23 @@ func (l *limited) ContainerList(ctx context.Context, p *hub.ContainerListParams)
 	covered := make([]models.ContainerSummary, 0, len(all))
 	for _, c := range all {
 		if l.covers(c.Labels) {
+			c.Names = l.ownNames(ctx, c.Names)
 			covered = append(covered, c)
 		}
 	}
 	return covered, nil
+}
+
+// ownNames leaves out links, /container/alias, of containers out of reach.
+func (l *limited) ownNames(ctx context.Context, names []string) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		parent, _, link := strings.Cut(strings.TrimPrefix(name, "/"), "/")
+		if !link {
+			return false
+		}
+		_, err := l.container(ctx, parent)
+		return err != nil
+	})
 }
 
 func (l *limited) ContainerLogs(ctx context.Context, p *hub.ContainerLogsParams, out stream.Output) error {
@@ -216,7 +267,7 @@ func (l *limited) ContainerRename(ctx context.Context, p *hub.ContainerRenamePar
 	if err := l.within(ctx, &p.Name); err != nil {
 		return err
 	}
-	return l.engine.ContainerRename(ctx, p)
+	return l.hideOwner(ctx, p.NewName, l.engine.ContainerRename(ctx, p))
 }
 
 func (l *limited) ContainerResize(ctx context.Context, p *hub.ContainerResizeParams) error {

@@ -3,6 +3,7 @@ package grant
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"slices"
 
 	"github.com/seed-50ced230/berth/gen/hub"
@@ -11,34 +12,61 @@ import (
 	"github.com/seed-50ced230/berth/impl/stream"
 )
 
-// narrow adds the grant's labels to the conditions of a list.
-func (l *limited) narrow(filters string) (string, error) {
+// narrow adds the grant's labels to the conditions of a list of containers, all of
+// which must hold (matchLabels in impl/engine), and has other containers that
+// conditions name be within reach.
+func (l *limited) narrow(ctx context.Context, filters string) (string, error) {
 	members := map[string]json.RawMessage{}
 	if filters != "" {
-		if err := json.Unmarshal([]byte(filters), &members); err != nil || members == nil {
+		if err := json.Unmarshal([]byte(filters), &members); err != nil {
 			return filters, nil //nolint:nilerr // the engine words the refusal
 		}
+		if members == nil { // null
+			members = map[string]json.RawMessage{}
+		}
 	}
-	var conditions []string
-	if raw, ok := members["label"]; ok && json.Unmarshal(raw, &conditions) != nil {
-		var set map[string]bool
-		if json.Unmarshal(raw, &set) != nil {
+	for _, key := range []string{"label", "before", "since"} {
+		values, ok := listed(members[key])
+		if !ok {
 			return filters, nil
 		}
-		for condition := range set {
-			conditions = append(conditions, condition)
+		for i := range values {
+			if key == "label" {
+				continue
+			}
+			if err := l.within(ctx, &values[i]); err != nil {
+				return "", err
+			}
 		}
+		if key == "label" {
+			for name, value := range l.labels {
+				values = append(values, name+"="+value)
+			}
+		}
+		if len(values) == 0 {
+			continue
+		}
+		text, err := json.Marshal(values)
+		if err != nil {
+			return "", err
+		}
+		members[key] = text
 	}
-	for key, value := range l.labels {
-		conditions = append(conditions, key+"="+value)
-	}
-	text, err := json.Marshal(conditions)
-	if err != nil {
-		return "", err
-	}
-	members["label"] = text
 	all, err := json.Marshal(members)
 	return string(all), err
+}
+
+// listed reads the values of a condition, a list or an object's keys, none without
+// any text.
+func listed(raw json.RawMessage) (values []string, ok bool) {
+	if raw == nil || json.Unmarshal(raw, &values) == nil {
+		return values, true
+	}
+	var set map[string]bool
+	if json.Unmarshal(raw, &set) != nil {
+		return nil, false
+	}
+	return slices.Collect(maps.Keys(set)), true
 }
 
 // network gives the id of a network within reach. Any other is not found.
@@ -67,7 +95,7 @@ func (l *limited) NetworkConnect(ctx context.Context, p *hub.NetworkConnectParam
 		p.ID = id
 	}
 	if p.Body.EndpointConfig != nil {
-		if err := l.checkLinks(ctx, p.Body.EndpointConfig.Links); err != nil {
+		if _, err := l.checkLinks(ctx, p.Body.EndpointConfig.Links); err != nil {
 			return err
 		}
 	}
@@ -88,10 +116,21 @@ func (l *limited) NetworkCreate(ctx context.Context, p *hub.NetworkCreateParams)
 			return nil, l.refuse("the network option %s is not allowed", option)
 		}
 	}
+	// A subnet is a route of the host's: with one of the client's choice the host
+	// itself would send to a container what is meant for others.
+	if i := p.Body.IPAM; i.Driver != "" && i.Driver != "default" || len(i.Options) > 0 || slices.ContainsFunc(i.Config, chosen) {
+		return nil, l.refuse("this IPAM is not allowed: the engine chooses the addresses")
+	}
 	if p.Body.Labels, err = l.mark(p.Body.Labels); err != nil {
 		return nil, err
 	}
 	return l.engine.NetworkCreate(ctx, p)
+}
+
+// chosen says whether a pool has anything of the client's choice; the documents'
+// own examples send an empty one.
+func chosen(c models.IPAMConfig) bool {
+	return c.Subnet != "" || c.IPRange != "" || c.Gateway != "" || len(c.AuxAddress) > 0 || len(c.AuxiliaryAddresses) > 0
 }
 
 func (l *limited) NetworkDelete(ctx context.Context, p *hub.NetworkDeleteParams) (err error) {

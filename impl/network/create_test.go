@@ -267,3 +267,19 @@ func TestManyNetworks(t *testing.T) {
 		t.Errorf("%d networks, %+v", n, c)
 	}
 }
+
+// TestFindByIDFirst: a network that is called like another one's id, or like the
+// beginning of it, does not take its place where the id is used.
+func TestFindByIDFirst(t *testing.T) {
+	const id, other = "aaaa000011112222", "bbbb"
+	m := &Manager{networks: map[string]*network{
+		id:    {def: definition{ID: id, Name: "victim"}},
+		other: {def: definition{ID: other, Name: id}},
+		"cc":  {def: definition{ID: "cc", Name: "aaaa"}},
+	}}
+	for by, want := range map[string]string{id: id, "victim": id, "aaaa0": id, "aaaa": "cc", "bb": other} {
+		if n, err := m.find(by); err != nil || n.def.ID != want {
+			t.Errorf("%s: %v %v, wanted %s", by, n, err, want)
+		}
+	}
+}

@@ -328,7 +328,8 @@ func (m *Manager) Networks() []Network {
 	return list
 }
 
-// Network finds a network by name, id or unambiguous id prefix, in this order.
+// Network finds a network by full id, name or unambiguous id prefix, in this
+// order: nobody can take over another network by a name that is its id.
 func (m *Manager) Network(nameOrID string) (Network, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -341,13 +342,13 @@ func (m *Manager) Network(nameOrID string) (Network, error) {
 
 // find needs m.mu.
 func (m *Manager) find(nameOrID string) (*network, error) {
+	if n := m.networks[nameOrID]; n != nil && !n.pending {
+		return n, nil
+	}
 	for _, n := range m.networks {
 		if n.def.Name == nameOrID && !n.pending {
 			return n, nil
 		}
-	}
-	if n := m.networks[nameOrID]; n != nil && !n.pending {
-		return n, nil
 	}
 	var found *network
 	for id, n := range m.networks {
