@@ -9,6 +9,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"runtime/trace"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -172,6 +173,7 @@ func (e *Edge) serve(x *exchange, a *answer, r *http.Request) error {
 		defer context.AfterFunc(e.draining, cancel)()
 		r = r.WithContext(ctx)
 	}
+	defer trace.StartRegion(r.Context(), x.operation).End()
 	if e.options.Authorize == nil {
 		return serve(a, r)
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"regexp"
+	"runtime/trace"
 	"slices"
 	"strings"
 	"time"
@@ -126,7 +127,8 @@ func (e *Engine) ContainerCreate(ctx context.Context, p *hub.ContainerCreatePara
 // makeContainer makes what belongs to a record, the record last: before it is
 // written the container does not exist.
 func (e *Engine) makeContainer(ctx context.Context, r *container.Record) (err error) {
-	if _, err := e.Images.NewWritable(ctx, r.ID, r.Image); err != nil {
+	trace.WithRegion(ctx, "create: writable layer", func() { _, err = e.Images.NewWritable(ctx, r.ID, r.Image) })
+	if err != nil {
 		return fmt.Errorf("create container: %w", err)
 	}
 	defer func() {
@@ -140,6 +142,7 @@ func (e *Engine) makeContainer(ctx context.Context, r *container.Record) (err er
 	if err := e.makeVolumes(ctx, r); err != nil {
 		return err
 	}
+	defer trace.StartRegion(ctx, "create: record").End()
 	if err := e.Containers.Put(r); err != nil {
 		return fault.Internal("%w", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime/trace"
 	"slices"
 	"sync"
 
@@ -223,7 +224,8 @@ func (e *Engine) runExec(ctx context.Context, c *container.Container, x *exec, a
 	if a != nil {
 		spec.Attachments = []*runtime.Attachment{a}
 	}
-	running, err := task.Exec(ctx, spec)
+	var running *runtime.ExecTask
+	trace.WithRegion(ctx, "exec: process", func() { running, err = task.Exec(ctx, spec) })
 	if err != nil {
 		return e.execFailed(c, x, err)
 	}

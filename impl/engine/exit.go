@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"runtime/trace"
 	"slices"
 	"strconv"
 	"time"
@@ -45,12 +46,17 @@ func (e *Engine) watch(c *container.Container, task *runtime.Task) {
 // next waits until all is done (settle).
 func (e *Engine) finish(ctx context.Context, c *container.Container, task *runtime.Task) {
 	defer e.live(c.ID).settled()
+	defer trace.StartRegion(ctx, "end").End()
 	exit, _ := task.Exit()
+	trace.Logf(ctx, "end: run", "%d", exit.At.Sub(task.StartedAt())) // ns, as below
+	trace.Logf(ctx, "end: notice", "%d", time.Since(exit.At))
 	before := c.Record()
 	e.endExecs(c.ID)
-	if err := e.Networks.Release(ctx, c.ID); err != nil {
-		e.Logger.Error("a container's network could not be released", "container", c.ID, "error", err)
-	}
+	trace.WithRegion(ctx, "end: network", func() {
+		if err := e.Networks.Release(ctx, c.ID); err != nil {
+			e.Logger.Error("a container's network could not be released", "container", c.ID, "error", err)
+		}
+	})
 	var restart bool
 	r := c.Update(func(r *container.Record) {
 		r.State = container.State{
@@ -70,10 +76,15 @@ func (e *Engine) finish(ctx context.Context, c *container.Container, task *runti
 	e.networkEvents(before, "disconnect")
 	e.mountEvents(before, "unmount")
 	// The record is durable before the shim's copy of the exit code goes.
-	if err := e.save(c); err != nil {
+	var err error
+	trace.WithRegion(ctx, "end: record", func() { err = e.save(c) })
+	if err != nil {
 		e.Logger.Error("the end of a container could not be recorded", "container", c.ID, "error", err)
-	} else if err := task.Delete(ctx); err != nil {
-		e.Logger.Error("what the runtime had of a container could not be removed", "container", c.ID, "error", err)
+	} else {
+		trace.WithRegion(ctx, "end: control groups and handle", func() { err = task.Delete(ctx) })
+		if err != nil {
+			e.Logger.Error("what the runtime had of a container could not be removed", "container", c.ID, "error", err)
+		}
 	}
 	e.unmountVolumes(ctx, before, c.ID)
 	if restart {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/trace"
 	"strings"
 	"syscall"
 
@@ -48,7 +49,8 @@ func (e *Engine) ContainerDelete(ctx context.Context, p *hub.ContainerDeletePara
 			return err
 		}
 	}
-	if err := e.settle(ctx, c.ID); err != nil {
+	trace.WithRegion(ctx, "remove: wait for the end's work", func() { err = e.settle(ctx, c.ID) })
+	if err != nil {
 		return err
 	}
 	return e.remove(ctx, c, p.V)
@@ -87,10 +89,13 @@ func (e *Engine) killForRemoval(ctx context.Context, c *container.Container) err
 // start. If its files cannot be removed the container is there again, as dead.
 func (e *Engine) remove(ctx context.Context, c *container.Container, volumes bool) error {
 	r := c.Record()
-	if err := e.Containers.Delete(c.ID); err != nil {
+	var err error
+	trace.WithRegion(ctx, "remove: record", func() { err = e.Containers.Delete(c.ID) })
+	if err != nil {
 		return fault.Internal("%w", err)
 	}
-	if err := e.removeFiles(c.ID); err != nil {
+	trace.WithRegion(ctx, "remove: files and writable layer", func() { err = e.removeFiles(c.ID) })
+	if err != nil {
 		return e.removalFailed(c, err)
 	}
 	e.containers.Remove(c.ID)

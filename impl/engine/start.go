@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"runtime/trace"
 	"time"
 
 	"github.com/seed-50ced230/berth/gen/hub"
@@ -86,7 +87,8 @@ func (e *Engine) start(ctx context.Context, c *container.Container) error {
 		r.Config = config
 		r.Network = e.describeNetwork(r, sandbox)
 	})
-	if err := e.save(c); err != nil {
+	trace.WithRegion(ctx, "start: record", func() { err = e.save(c) })
+	if err != nil {
 		// The run is on; the shim's handle tells of it after a restart too.
 		e.Logger.Error("a started container could not be recorded", "container", c.ID, "error", err)
 	}
@@ -99,7 +101,7 @@ func (e *Engine) start(ctx context.Context, c *container.Container) error {
 }
 
 // launch makes the network, the files and the process of a run.
-func (e *Engine) launch(ctx context.Context, r *container.Record, l *live) (_ *network.Sandbox, _ *runtime.Task, err error) {
+func (e *Engine) launch(ctx context.Context, r *container.Record, l *live) (sandbox *network.Sandbox, task *runtime.Task, err error) {
 	e.Runtime.Expect()
 	if err := e.checkMounts(r); err != nil {
 		return nil, nil, err
@@ -117,7 +119,7 @@ func (e *Engine) launch(ctx context.Context, r *container.Record, l *live) (_ *n
 	if err != nil {
 		return nil, nil, err
 	}
-	sandbox, err := e.makeSandbox(ctx, r, space.network(ctx, e))
+	trace.WithRegion(ctx, "start: network", func() { sandbox, err = e.makeSandbox(ctx, r, space.network(ctx, e)) })
 	if err != nil {
 		return nil, nil, err
 	}
@@ -129,32 +131,41 @@ func (e *Engine) launch(ctx context.Context, r *container.Record, l *live) (_ *n
 	if space, err = space.settle(sandbox.Key, &j); err != nil {
 		return nil, nil, err
 	}
-	files, err := e.networkFiles(r, sandbox)
+	var spec *runtime.Spec
+	trace.WithRegion(ctx, "start: files and specification", func() { spec, err = e.runtimeSpec(r, writable, sandbox, space, &j) })
 	if err != nil {
 		return nil, nil, err
 	}
-	oci, err := e.ociSpec(r, writable, sandbox, files, space, &j)
-	if err != nil {
-		return nil, nil, err
-	}
-	log, err := e.logSpec(r)
-	if err != nil {
-		return nil, nil, err
-	}
-	waiting := l.takeWaiting()
-	task, err := e.Runtime.Start(ctx, &runtime.Spec{
-		ID:          r.ID,
-		OCI:         oci,
-		Borrow:      j.borrow,
-		Rootfs:      e.rootfs(writable, space),
-		Stdio:       runtime.Stdio{OpenStdin: r.Config.OpenStdin, StdinOnce: r.Config.StdinOnce},
-		Log:         log,
-		Attachments: waiting,
-	})
+	spec.Attachments = l.takeWaiting()
+	trace.WithRegion(ctx, "start: process", func() { task, err = e.Runtime.Start(ctx, spec) })
 	if err != nil {
 		return nil, nil, err
 	}
 	return sandbox, task, nil
+}
+
+// runtimeSpec writes the container's own files and says what the runtime is to make.
+func (e *Engine) runtimeSpec(r *container.Record, w *image.Writable, s *network.Sandbox, space userSpace, j *joined) (*runtime.Spec, error) {
+	files, err := e.networkFiles(r, s)
+	if err != nil {
+		return nil, err
+	}
+	oci, err := e.ociSpec(r, w, s, files, space, j)
+	if err != nil {
+		return nil, err
+	}
+	log, err := e.logSpec(r)
+	if err != nil {
+		return nil, err
+	}
+	return &runtime.Spec{
+		ID:     r.ID,
+		OCI:    oci,
+		Borrow: j.borrow,
+		Rootfs: e.rootfs(w, space),
+		Stdio:  runtime.Stdio{OpenStdin: r.Config.OpenStdin, StdinOnce: r.Config.StdinOnce},
+		Log:    log,
+	}, nil
 }
 
 func (e *Engine) rootfs(w *image.Writable, s userSpace) runtime.Rootfs {

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"runtime/trace"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -51,6 +52,7 @@ func (r *Runtime) spawn(ctx context.Context, order *protocol.Order, attachments 
 		return nil, fault.Invalid("more than %d clients attached before the start", maxAttachments)
 	}
 	order.StateRoot, order.Systemd, order.Conns = r.stateRoot(), r.systemd, 1+len(attachments)
+	order.Timed = trace.IsEnabled()
 	orderFile, err := orderMemfd(order)
 	if err != nil {
 		return nil, err
@@ -109,6 +111,9 @@ func (r *Runtime) spawn(ctx context.Context, order *protocol.Order, attachments 
 	defer r.pool.refill()
 	files.close()
 	report, err := readReport(ctx, reportRead)
+	for _, s := range report.Steps {
+		trace.Logf(ctx, "shim: "+s.Name, "%d", s.Took)
+	}
 	if err == nil && report.Handle != nil {
 		return &child{handle: report.Handle, watch: watch, shim: cmd}, nil
 	}

@@ -64,6 +64,8 @@ type Order struct {
 	Spool  Spool
 	// Conns is the number of inherited connections.
 	Conns int
+	// Timed asks for the Steps of the Report.
+	Timed bool `json:",omitempty"`
 }
 
 // Borrow is a mount whose source is a path in another mount namespace. The
@@ -129,4 +131,12 @@ type Report struct {
 	// Error is the text and Code the exit code of a failed start.
 	Error string `json:",omitempty"`
 	Code  int    `json:",omitempty"`
+	// Steps are what the shim did, in this order, if it was asked for them.
+	Steps []Step `json:",omitempty"`
+}
+
+// Step is a part of a shim's work and the time it took, ns.
+type Step struct {
+	Name string
+	Took time.Duration
 }

@@ -108,6 +108,7 @@ type started struct {
 }
 
 func carryOut(files []int, report *os.File) (err error) {
+	clock := startClock()
 	var order protocol.Order
 	if err := json.NewDecoder(os.NewFile(uintptr(files[protocol.FileOrder]), "order")).Decode(&order); err != nil {
 		return fmt.Errorf("read the order: %w", err)
@@ -125,6 +126,8 @@ func carryOut(files []int, report *os.File) (err error) {
 		return fmt.Errorf("become a subreaper: %w", err)
 	}
 
+	clock.done("read the order")
+
 	var s *started
 	terminal := false
 	if order.Process != nil {
@@ -137,9 +140,9 @@ func carryOut(files []int, report *os.File) (err error) {
 		return err
 	}
 	if order.Process != nil {
-		s, err = startExec(&order, stdio)
+		s, err = startExec(&order, stdio, clock)
 	} else {
-		s, err = startContainer(&order, files, stdio)
+		s, err = startContainer(&order, files, stdio, clock)
 	}
 	if err != nil {
 		return err
@@ -149,6 +152,7 @@ func carryOut(files []int, report *os.File) (err error) {
 	if err := awaitExec(s, stdio); err != nil {
 		return err
 	}
+	clock.done("wait for the execution")
 	handle, err := newHandle(&order, s, terminal)
 	if err != nil {
 		return err
@@ -174,7 +178,12 @@ func carryOut(files []int, report *os.File) (err error) {
 		}
 	}
 	// A daemon that is gone by now finds the handle.
-	_ = json.NewEncoder(report).Encode(protocol.Report{Handle: handle})
+	answer := protocol.Report{Handle: handle}
+	if order.Timed {
+		clock.done("write the handle")
+		answer.Steps = clock.steps
+	}
+	_ = json.NewEncoder(report).Encode(answer)
 	_ = report.Close()
 	return monitor.Become("/proc/self/exe", config)
 }

@@ -22,7 +22,7 @@ import (
 // child sends through its log pipe ends up in the error of a failed start.
 const logLevel = "4"
 
-func startContainer(order *protocol.Order, files []int, stdio *stdio) (_ *started, err error) {
+func startContainer(order *protocol.Order, files []int, stdio *stdio, clock *clock) (_ *started, err error) {
 	staged, err := openSources(order, files[protocol.FileConns+order.Conns:])
 	if err != nil {
 		return nil, err
@@ -31,6 +31,7 @@ func startContainer(order *protocol.Order, files []int, stdio *stdio) (_ *starte
 	if err != nil {
 		return nil, err
 	}
+	clock.done("mount the root")
 	if order.OCI.Root == nil {
 		order.OCI.Root = &specs.Root{}
 	}
@@ -64,11 +65,13 @@ func startContainer(order *protocol.Order, files []int, stdio *stdio) (_ *starte
 	if err != nil {
 		return nil, fmt.Errorf("create the container: %w", err)
 	}
+	clock.done("configure the container")
 	if err := container.Run(process); err != nil {
 		terminate(process)
 		_ = container.Destroy()
 		return nil, classify(err, order.OCI.Process.Args)
 	}
+	clock.done("make the container") // namespaces, cgroups, mounts, filter
 	s := &started{container: container, process: process, root: rootFD, undo: func() {
 		terminate(process)
 		_ = container.Destroy()
@@ -76,11 +79,12 @@ func startContainer(order *protocol.Order, files []int, stdio *stdio) (_ *starte
 	return s.with(stdio)
 }
 
-func startExec(order *protocol.Order, stdio *stdio) (*started, error) {
+func startExec(order *protocol.Order, stdio *stdio, clock *clock) (*started, error) {
 	container, err := libcontainer.Load(order.StateRoot, order.ID)
 	if err != nil {
 		return nil, fmt.Errorf("find the container: %w", err)
 	}
+	clock.done("find the container")
 	process, err := newProcess(order.Process)
 	if err != nil {
 		return nil, err
@@ -93,6 +97,7 @@ func startExec(order *protocol.Order, stdio *stdio) (*started, error) {
 		terminate(process)
 		return nil, classify(err, order.Process.Args)
 	}
+	clock.done("enter the container")
 	s := &started{container: container, process: process, root: -1, undo: func() { terminate(process) }}
 	return s.with(stdio)
 }
