@@ -129,6 +129,7 @@ require (
 	github.com/prometheus/client_model v0.6.3 // indirect
 	github.com/prometheus/common v0.72.0 // indirect
 	github.com/prometheus/procfs v0.22.0 // indirect
+	golang.org/x/exp v0.0.0-20260603202125-055de637280b // reads the execution traces of which the benchmarks make their profile
 )
 
 replace berth.invalid/libseccomp-golang => github.com/seccomp/libseccomp-golang v0.12.0

@@ -95,12 +95,14 @@ type config struct {
 	Image        string
 	Cmd          []string
 	ExposedPorts map[string]struct{} `json:",omitempty"`
+	AttachStdout bool                `json:",omitempty"`
 	HostConfig   hostConfig
 }
 
 type hostConfig struct {
 	NetworkMode  string              `json:",omitempty"`
 	PortBindings map[string][]hostIP `json:",omitempty"`
+	Binds        []string            `json:",omitempty"`
 }
 
 type hostIP struct{ HostIP, HostPort string }

@@ -11,10 +11,13 @@ import (
 var edits = []int{10, 1000}
 
 // layers measures writable layers: container create and remove, which is a writable
-// layer for the most part, beside one container and beside many; the list of those
+// layer and a record, beside one container and beside many; the list of those
 // many; and the changes of containers of a large image.
 func layers(ctx context.Context, a *arena, r *report) error {
 	if err := a.changes(ctx, r); err != nil {
+		return err
+	}
+	if err := writable(ctx, a, r); err != nil {
 		return err
 	}
 	for _, beside := range []int{1, a.layers} {

@@ -33,6 +33,7 @@ type options struct {
 	imageMB         int
 	imageRounds     int
 	images, layers  int
+	full            size
 	json, markdown  string
 	only            string
 }
@@ -52,9 +53,11 @@ func main() {
 	flag.IntVar(&o.imageRounds, "image-rounds", 3, "`number` of times to move the image")
 	flag.IntVar(&o.images, "images", 500, "`number` of images for the list")
 	flag.IntVar(&o.layers, "layers", 2000, "`number` of containers beside which one is made and removed")
+	o.full = size{running: 500, stopped: 2000, images: 500, networks: 100}
+	flag.Var(&o.full, "scale", "`size` of the full engine of the scale measurement: running and stopped containers, images, networks")
 	flag.StringVar(&o.json, "json", "", "`file` for the figures as JSON")
 	flag.StringVar(&o.markdown, "markdown", "", "`file` for the figures as a Markdown table")
-	flag.StringVar(&o.only, "only", "", "measure only these, with commas: life, port, networks, ports, traffic, exec, memory, requests, start, images, layers, build")
+	flag.StringVar(&o.only, "only", "", "measure only these, with commas: life, flight, port, profile, networks, ports, traffic, exec, output, memory, requests, start, images, layers, build, scale")
 	flag.Parse()
 	if err := retire(); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -128,8 +131,9 @@ func run(ctx context.Context, o options) (err error) {
 		name    string
 		measure func(context.Context, *arena, *report) error
 	}{
-		{"life", life}, {"port", port}, {"networks", networks}, {"ports", ports}, {"traffic", traffic},
-		{"exec", execs}, {"memory", memory}, {"requests", requests}, {"start", starts}, {"images", images}, {"layers", layers}, {"build", builds},
+		{"life", life}, {"flight", flight}, {"port", port}, {"profile", profile}, {"networks", networks}, {"ports", ports}, {"traffic", traffic},
+		{"exec", execs}, {"output", output}, {"memory", memory}, {"requests", requests}, {"start", starts}, {"images", images}, {"layers", layers}, {"build", builds},
+		{"scale", scale},
 	} {
 		if !o.wants(m.name) {
 			continue

@@ -19,6 +19,7 @@ type report struct {
 	Machine string            `json:"machine"`
 	Notes   map[string]string `json:"contenders"`
 	Results []*result         `json:"results"`
+	Sheets  []*sheet          `json:"sheets,omitempty"`
 }
 
 // result is one measurement of all contenders.
@@ -93,6 +94,14 @@ func (r *report) add(name, unit, better string, contenders []string, values map[
 	r.Results = append(r.Results, res)
 }
 
+// medianOf values in any order.
+func medianOf(values []float64) float64 {
+	if len(values) == 0 {
+		return 0
+	}
+	return median(slices.Sorted(slices.Values(values)))
+}
+
 // median of sorted values.
 func median(v []float64) float64 {
 	n := len(v)
@@ -120,6 +129,9 @@ func (r *report) print(w io.Writer) {
 		}
 	}
 	t.Flush()
+	for _, s := range r.Sheets {
+		s.print(w)
+	}
 }
 
 // number has three significant digits.
@@ -160,7 +172,9 @@ func (r *report) saveTable(path string) error {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "Medians on %s (%s). In brackets: how many times better berth is.\n\n", r.Machine, r.Time.Format("2006-01-02"))
-	fmt.Fprintf(&b, "| | %s |\n|---|%s\n", strings.Join(columns, " | "), strings.Repeat("---:|", len(columns)))
+	if len(columns) > 0 {
+		fmt.Fprintf(&b, "| | %s |\n|---|%s\n", strings.Join(columns, " | "), strings.Repeat("---:|", len(columns)))
+	}
 	for _, res := range r.Results {
 		cells := make([]string, len(columns))
 		for _, f := range res.Figures {
@@ -171,6 +185,9 @@ func (r *report) saveTable(path string) error {
 			cells[slices.Index(columns, f.Contender)] = cell
 		}
 		fmt.Fprintf(&b, "| %s | %s |\n", res.Name, strings.Join(cells, " | "))
+	}
+	for _, s := range r.Sheets {
+		s.markdown(&b)
 	}
 	return os.WriteFile(path, []byte(b.String()), 0o644)
 }
