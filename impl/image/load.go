@@ -75,11 +75,14 @@ func (s *Store) Load(ctx context.Context, r io.Reader, progress ProgressFunc) ([
 }
 
 func (a *archive) read(ctx context.Context, r io.Reader) error {
-	tr := tar.NewReader(bufio.NewReaderSize(r, 256<<10))
+	br := bufio.NewReaderSize(r, 256<<10)
+	tr := tar.NewReader(br)
 	for {
 		hdr, err := tr.Next()
 		if err == io.EOF {
-			return nil
+			// The end of a compressed archive says whether it is whole.
+			_, err := io.Copy(io.Discard, br)
+			return err
 		}
 		if errors.Is(err, tar.ErrHeader) || errors.Is(err, io.ErrUnexpectedEOF) {
 			return fault.Invalid("not a whole tar archive: %w", err)

@@ -9,7 +9,6 @@ import (
 	"io"
 	"os/exec"
 
-	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/seed-50ced230/berth/impl/fault"
@@ -28,7 +27,7 @@ func Decompress(ctx context.Context, r io.Reader) (io.ReadCloser, error) {
 	}
 	d := &decompressor{src: src, close: func() error { return nil }}
 	switch {
-	case bytes.HasPrefix(magic, []byte{0x1f, 0x8b}):
+	case bytes.HasPrefix(magic, gzipMagic):
 		return newGzip(ctx, d, br)
 	case bytes.HasPrefix(magic, []byte("BZh")):
 		d.r = bzip2.NewReader(br)
@@ -83,27 +82,6 @@ func (d *decompressor) blame(err error) error {
 }
 
 func (d *decompressor) Close() error { return d.close() }
-
-// igzipFrom is how many compressed bytes make it worth while to start igzip(1), which
-// then needs a third of the processor time of what exists in Go.
-const igzipFrom = 512 << 10
-
-// newGzip reads large streams through igzip(1) where that is installed.
-func newGzip(ctx context.Context, d *decompressor, br *bufio.Reader) (io.ReadCloser, error) {
-	if head, _ := br.Peek(igzipFrom); len(head) == igzipFrom {
-		if path, err := exec.LookPath("igzip"); err == nil {
-			if p, err := newProgram(ctx, d.src, br, path, "--decompress", "--stdout"); err == nil {
-				return p, nil
-			}
-		}
-	}
-	z, err := gzip.NewReader(br)
-	if err != nil {
-		return nil, d.blame(err)
-	}
-	d.r, d.close = z, z.Close
-	return d, nil
-}
 
 // newXZ reads through xz(1), which is twice as fast as what exists in Go.
 func newXZ(ctx context.Context, src *source, br *bufio.Reader) (io.ReadCloser, error) {
