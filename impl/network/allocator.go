@@ -335,7 +335,7 @@ func (m *Manager) replayAll() {
 			continue
 		}
 		m.leaving.Go(func() {
-			ctx, cancel := context.WithTimeout(context.Background(), leavePatience)
+			ctx, cancel := m.aside(leavePatience)
 			defer cancel()
 			if err := m.replay(ctx, n, endpoints[n.def.ID]); err != nil && !errdefs.IsNotFound(err) {
 				m.log.Warn("an IPAM plugin may have forgotten a network", "network", n.def.Name, "err", err)

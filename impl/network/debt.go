@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // debt is what plugins have for an endpoint, or for a network that is being made
@@ -32,6 +33,11 @@ type debt struct {
 	Addresses []leasedAddress `json:"addresses,omitempty"`
 	Pools     []string        `json:"pools,omitempty"`
 
+	// Since is when it was written down first.
+	Since time.Time `json:"since,omitzero"`
+
+	// tried is when a plugin was dunned for it last.
+	tried time.Time
 	// stuck says that the network's plugin was asked, and that taking it back failed.
 	stuck bool
 }
@@ -94,6 +100,9 @@ func (m *Manager) write(d *debt) error {
 		return nil
 	}
 	d.Version = debtVersion
+	if d.Since.IsZero() {
+		d.Since = time.Now().UTC()
+	}
 	text, err := json.Marshal(d)
 	if err != nil {
 		return fmt.Errorf("encode what plugins have: %w", err)

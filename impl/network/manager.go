@@ -175,7 +175,7 @@ func (m *Manager) Close() error {
 	}
 	m.end()
 	m.dunning.Wait()
-	m.leaving.Wait() // bounded: leavePatience
+	m.leaving.Wait() // bounded: closePatience
 	errs := []error{m.closeNames()}
 	m.reap.close()
 	m.closeRelays()

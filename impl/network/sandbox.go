@@ -230,17 +230,21 @@ func (m *Manager) address(ctx context.Context, n *network, w EndpointSpec, e *En
 
 // unplace takes place back.
 func (m *Manager) unplace(s *Sandbox, e Endpoint, n *network, owed *debt) {
-	switch {
-	case owed == nil:
+	if owed == nil {
 		m.rest(s, e, n)
 		return
-	case !owed.stuck:
+	}
+	if !owed.stuck {
 		owed.Driver = "" // the network's plugin was told, or never asked
-		if owed.IPAM == "" {
-			m.paid(owed.ID)
-			m.rest(s, e, n)
-			return
-		}
+	}
+	if owed.Driver == "" && len(owed.Addresses) == 0 {
+		m.paid(owed.ID)
+		m.rest(s, e, n)
+		return
+	}
+	// For the next engine, if this one ends before the plugin has heard of it.
+	if err := m.write(owed); err != nil {
+		m.log.Warn("a plugin may keep what a failed start had of it", "container", s.ContainerID, "err", err)
 	}
 	m.depart(s, e, n, owed)
 }

@@ -12,9 +12,6 @@ import (
 	"github.com/seed-50ced230/berth/impl/plugin"
 )
 
-// dunEvery is how often plugins that could not be reached are tried again.
-const dunEvery = time.Minute
-
 // settleDebt tells the plugins of a debt that what they have is gone, and forgets
 // it. A plugin that says that it knows nothing of it has been told; one that
 // cannot be reached is an error, and the rest of the debt stays for another time:
@@ -164,70 +161,6 @@ func (n *network) hold(d *debt) (giveBack func()) {
 			n.spaceOf(a).Give(a)
 		}
 	}
-}
-
-// payOrKeep pays a debt, or leaves it to dun: that of a network, too, of which
-// endpoints are left.
-func (m *Manager) payOrKeep(d *debt) {
-	if d.Endpoint == nil && m.keepsEndpoints(d.NetworkID) {
-		m.kept.Store(d.ID, d)
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*leavePatience)
-	defer cancel()
-	if err := m.settleDebt(ctx, d); err != nil {
-		m.log.Warn("a plugin cannot be told what is gone; it is tried again", "id", d.ID, "err", err)
-		m.kept.Store(d.ID, d)
-	}
-}
-
-// keepsEndpoints tells whether dun has debts of a network's endpoints.
-func (m *Manager) keepsEndpoints(networkID string) (some bool) {
-	m.kept.Range(func(_, v any) bool {
-		d := v.(*debt)
-		some = d.Endpoint != nil && d.NetworkID == networkID
-		return !some
-	})
-	return some
-}
-
-// dun tries plugins again that could not be reached, until the Manager closes.
-func (m *Manager) dun() {
-	defer m.dunning.Done()
-	tick := time.NewTicker(dunEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-m.life.Done():
-			return
-		case <-tick.C:
-			m.dunOnce()
-		}
-	}
-}
-
-// dunOnce ends early when the Manager closes: a plugin that hangs holds up nothing.
-// Endpoints come before their networks.
-func (m *Manager) dunOnce() {
-	m.kept.Range(func(id, v any) bool {
-		if d := v.(*debt); d.Endpoint != nil {
-			m.mu.Lock()
-			n := m.networks[d.NetworkID]
-			m.mu.Unlock()
-			giveBack := n.hold(d)
-			if err := m.settleDebt(m.life, d); err == nil {
-				m.kept.Delete(id)
-			}
-			giveBack()
-		}
-		return m.life.Err() == nil
-	})
-	m.kept.Range(func(id, v any) bool {
-		if d := v.(*debt); d.Endpoint == nil && !m.keepsEndpoints(d.NetworkID) && m.settleDebt(m.life, d) == nil {
-			m.kept.Delete(id)
-		}
-		return m.life.Err() == nil
-	})
 }
 
 // depart tells plugins aside, since they may take their time, that an endpoint is
