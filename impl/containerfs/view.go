@@ -24,9 +24,9 @@ import (
 
 // View is a container's tree. Either Root or Stack is set.
 type View struct {
-	// Root is a directory through which the tree of a running container is
-	// seen with all its mounts (/proc/<pid>/root).
-	Root string
+	// Root is the root directory of a running container, as the container sees it.
+	// It stays the caller's and must be open as long as the view is used.
+	Root *os.File
 	// IDs is the map of a running container's user namespace. Archives have the
 	// container's ids.
 	IDs userns.Map
@@ -48,10 +48,6 @@ type Bind struct {
 	Source, Destination string
 	ReadOnly            bool
 }
-
-// ErrEnded says that the process whose root a view is has ended before anything
-// was done there.
-var ErrEnded = errors.New("the container has just ended")
 
 // Run calls f with the container's root as the root of all paths. f must not
 // start goroutines that open paths: they would see the host. The thread that
@@ -110,30 +106,33 @@ func guarded(f func() error) (err error) {
 // enter makes the view the root of the calling thread.
 func (v View) enter() error {
 	flags := unix.CLONE_FS
-	if v.Root == "" {
+	if v.Root == nil {
 		flags |= unix.CLONE_NEWNS
 	}
 	if err := unix.Unshare(flags); err != nil {
 		return fmt.Errorf("unshare: %w", err)
 	}
-	root := v.Root
-	if root == "" {
-		if err := v.mount(); err != nil {
-			return err
-		}
-		root = v.Target
-	}
-	if err := unix.Chdir(root); err != nil {
-		err = &os.PathError{Op: "chdir", Path: root, Err: err}
-		if v.Root != "" && (errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESRCH)) {
-			return fmt.Errorf("%w: %w", ErrEnded, err)
-		}
+	if err := v.descend(); err != nil {
 		return err
 	}
 	if err := unix.Chroot("."); err != nil {
-		return &os.PathError{Op: "chroot", Path: root, Err: err}
+		return os.NewSyscallError("chroot", err)
 	}
 	return unix.Chdir("/")
+}
+
+// descend makes the root of the tree the calling thread's directory.
+func (v View) descend() error {
+	if v.Root != nil {
+		return os.NewSyscallError("fchdir", unix.Fchdir(int(v.Root.Fd())))
+	}
+	if err := v.mount(); err != nil {
+		return err
+	}
+	if err := unix.Chdir(v.Target); err != nil {
+		return &os.PathError{Op: "chdir", Path: v.Target, Err: err}
+	}
+	return nil
 }
 
 // mount builds the tree in the thread's own mount namespace.

@@ -1,12 +1,11 @@
 package engine
 
 import (
-	"os"
+	"fmt"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/seed-50ced230/berth/impl/container"
-	"github.com/seed-50ced230/berth/impl/fault"
 	"github.com/seed-50ced230/berth/impl/runtime"
 	"github.com/seed-50ced230/berth/impl/runtime/defaults"
 )
@@ -21,16 +20,16 @@ func (e *Engine) execProcess(r *container.Record, x *container.Exec, task *runti
 	if x.Config.Tty && !r.Config.Tty {
 		p.Env = replaceEnv([]string{"TERM=xterm"}, p.Env)
 	}
-	tree, err := os.Open(task.Root())
+	root, err := task.Root()
 	if err != nil {
-		return nil, fault.Internal("look into container %s: %w", r.ID, err)
+		return nil, fmt.Errorf("look into container %s: %w", r.ID, err)
 	}
-	defer tree.Close()
+	defer root.Close()
 	name := x.User
 	if name == "" {
 		name = r.Config.User
 	}
-	if p.User, p.Env, err = findUser(tree, name, r.HostConfig.GroupAdd, p.Env); err != nil {
+	if p.User, p.Env, err = findUser(root.File, name, r.HostConfig.GroupAdd, p.Env); err != nil {
 		return nil, err
 	}
 	host, err := defaults.HostCapabilities()

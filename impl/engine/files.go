@@ -4,22 +4,19 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"slices"
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/containerd/errdefs"
 
 	"github.com/seed-50ced230/berth/impl/container"
 	"github.com/seed-50ced230/berth/impl/containerfs"
 	"github.com/seed-50ced230/berth/impl/fault"
 	"github.com/seed-50ced230/berth/impl/image"
 	"github.com/seed-50ced230/berth/impl/image/overlay"
-	"github.com/seed-50ced230/berth/impl/runtime"
 	"github.com/seed-50ced230/berth/impl/userns"
 	"github.com/seed-50ced230/berth/impl/volume"
 )
@@ -55,36 +52,31 @@ var errAtRest = errors.New("the container does not run")
 const endNoticed = 10 * time.Second
 
 // whileRunning calls use with a view of a container that runs; errAtRest if it
-// does not. One that ends before use has begun does not run, as soon as its end
-// is known.
+// does not. One that has just ended does not run, as soon as its end is known.
 func (e *Engine) whileRunning(ctx context.Context, c *container.Container, use func(*container.Record, containerfs.View) error) error {
-	for end := time.Now().Add(endNoticed); ; {
-		task, err := e.runningTask(c)
-		if err != nil {
-			return errAtRest
-		}
-		if err = useRunning(c.Record(), task, use); !errors.Is(err, containerfs.ErrEnded) || time.Now().After(end) {
-			return err
-		}
-		select {
-		case <-time.After(2 * time.Millisecond):
-		case <-ctx.Done():
-			return err
-		}
+	task, err := e.runningTask(c)
+	if err != nil {
+		return errAtRest
 	}
-}
-
-// useRunning calls use with a view of a running container, which has the ids of
-// its user namespace.
-func useRunning(r *container.Record, task *runtime.Task, use func(*container.Record, containerfs.View) error) error {
-	ids, err := userns.Of(task.Pid())
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH) {
-		return fmt.Errorf("look into container %s: %w: %w", r.ID, containerfs.ErrEnded, err)
+	// The map first: the root is only opened if the process is still there.
+	ids, idsErr := userns.Of(task.Proc)
+	root, err := task.Root()
+	if errdefs.IsConflict(err) {
+		wait, cancel := context.WithTimeout(ctx, endNoticed)
+		defer cancel()
+		if e.settle(wait, c.ID) != nil {
+			return fault.Conflict("look into container %s: %w", c.ID, err)
+		}
+		return errAtRest
+	}
+	if err == nil {
+		defer root.Close()
+		err = idsErr
 	}
 	if err != nil {
-		return fault.Conflict("look into container %s: %w", r.ID, err)
+		return fault.Internal("look into container %s: %w", c.ID, err)
 	}
-	return use(r, containerfs.View{Root: task.Root(), IDs: ids})
+	return use(c.Record(), containerfs.View{Root: root.File, IDs: ids})
 }
 
 // atRest calls rest with the lock of a container that does not run and keeps on

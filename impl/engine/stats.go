@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"fmt"
 	"os"
 	goruntime "runtime"
 	"strconv"
@@ -90,7 +89,7 @@ func (e *Engine) readStats(ctx context.Context, c *container.Container) (s *mode
 	s.PidsStats = &models.StatsPids{Current: raw.Cgroup.PidsStats.Current}
 	mode, _ := networkMode(c.Record())
 	if mode == "bridge" {
-		s.Networks = interfaces(task.Pid())
+		s.Networks = interfaces(task)
 	}
 	return s, true, nil
 }
@@ -216,10 +215,10 @@ func blkioStats(b cgroups.BlkioStats) models.StatsBlkio {
 	}
 }
 
-// interfaces reads the counters of the interfaces of a process's network
-// namespace, without lo (proc(5), /proc/net/dev).
-func interfaces(pid int) map[string]models.StatsNetwork {
-	f, err := os.Open(fmt.Sprintf("/proc/%d/net/dev", pid))
+// interfaces reads the counters of the interfaces of a container's network
+// namespace, without lo (proc(5), /proc/pid/net/dev).
+func interfaces(task *runtime.Task) map[string]models.StatsNetwork {
+	f, err := task.Proc("net/dev")
 	if err != nil {
 		return nil
 	}

@@ -68,7 +68,7 @@ func (e *Engine) userSpaceOf(r *container.Record, j *joined) (userSpace, error) 
 		if err != nil {
 			return userSpace{}, err
 		}
-		ids, err := userns.Of(task.Pid())
+		ids, err := userns.Of(task.Proc)
 		if err != nil {
 			return userSpace{}, fault.Internal("%w", err)
 		}

@@ -1,6 +1,7 @@
 package runtime_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -55,8 +56,10 @@ func bindMount(source, destination, propagation string) specs.Mount {
 func TestBorrowedOnSharedMount(t *testing.T) {
 	w, dir := newSharedWorld(t)
 	other := w.start(w.spec("sh", "-c", "echo theirs > /dev/shm/file; exec sleep 1000"))
-	theirs := other.Root() + "/dev/shm/file"
-	eventually(t, "the other wrote its file", func() bool { text, _ := os.ReadFile(theirs); return string(text) == "theirs\n" })
+	eventually(t, "the other wrote its file", func() bool {
+		text, _ := inside(other, "dev/shm/file", os.ReadFile)
+		return string(text) == "theirs\n"
+	})
 	namespace, err := other.Namespace("mnt")
 	must(t, err)
 	defer namespace.Close()
@@ -77,7 +80,7 @@ func TestBorrowedOnSharedMount(t *testing.T) {
 			remove(t, task)
 		}
 	}()
-	eventually(t, "the container saw the other's file", func() bool { _, err := os.Stat(task.Root() + "/ready"); return err == nil })
+	eventually(t, "the container saw the other's file", func() bool { _, err := inside(task, "ready", os.Stat); return err == nil })
 	if list := mountsBelow(t, dir); len(list) > 0 {
 		t.Errorf("the host got mounts of the container: %s", list)
 	}
@@ -85,16 +88,16 @@ func TestBorrowedOnSharedMount(t *testing.T) {
 	must(t, syscall.Mount("tmpfs", outside+"/inner", "tmpfs", 0, ""))
 	defer func() { _ = syscall.Unmount(outside+"/inner", syscall.MNT_DETACH) }()
 	must(t, os.WriteFile(outside+"/inner/later", nil, 0o644))
-	if _, err := os.Stat(task.Root() + "/outside/inner/later"); err != nil {
+	if _, err := inside(task, "outside/inner/later", os.Stat); err != nil {
 		t.Errorf("what the host mounts later does not reach the container: %v", err)
 	}
 
 	remove(t, task)
 	removed = true
-	for _, path := range []string{theirs, outside + "/inner/later"} {
-		if _, err := os.Stat(path); err != nil {
-			t.Errorf("the removal of a container took files that are not its own: %v", err)
-		}
+	_, theirs := inside(other, "dev/shm/file", os.Stat)
+	_, hosts := os.Stat(outside + "/inner/later")
+	if err := errors.Join(theirs, hosts); err != nil {
+		t.Errorf("the removal of a container took files that are not its own: %v", err)
 	}
 	if _, err := os.Stat(filepath.Join(w.root, spec.ID)); !os.IsNotExist(err) {
 		t.Errorf("the handle directory is left: %v", err)

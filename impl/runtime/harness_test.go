@@ -169,6 +169,21 @@ func remove(tb testing.TB, task *runtime.Task) {
 	}
 }
 
+// inside does something with a path of a container, seen from outside.
+func inside[T any](task *runtime.Task, path string, do func(path string) (T, error)) (result T, err error) {
+	root, err := task.Root()
+	if err != nil {
+		return result, err
+	}
+	defer root.Close()
+	return do(below(root.File, path))
+}
+
+// below spells a path in a directory that is open.
+func below(dir *os.File, path string) string {
+	return fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), path)
+}
+
 func wait(tb testing.TB, task interface {
 	Wait(context.Context) (runtime.Exit, error)
 }) runtime.Exit {

@@ -13,6 +13,9 @@ import (
 type Spec struct {
 	// ID names the container: letters, digits, '_', '+', '-' and '.'.
 	ID string
+	// Run is a number of the caller's for this run of the container: Task.Run gives
+	// it back, to a later daemon, too. 0 is none.
+	Run int
 	// OCI is the container's configuration in the terms of the OCI runtime
 	// specification. Root.Path is filled in by the runtime from Rootfs; Hooks
 	// must be nil. Linux.CgroupsPath is the cgroup (see package defaults);

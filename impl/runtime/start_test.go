@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/containerd/errdefs"
@@ -136,30 +135,6 @@ func TestRootIsAnOverlay(t *testing.T) {
 	}
 	if entries, err := os.ReadDir(spec.Rootfs.Target); err != nil || len(entries) > 0 {
 		t.Errorf("the mount is visible on the host: %v, %v", entries, err)
-	}
-}
-
-// The two views of a running container's root.
-func TestRootFromOutside(t *testing.T) {
-	w := newWorld(t)
-	spec := w.spec("sh", "-c", "echo x > /work/new; sleep 1000")
-	spec.OCI.Mounts = append(spec.OCI.Mounts, specs.Mount{Destination: "/mnt", Type: "tmpfs", Source: "tmpfs"})
-	task := w.start(spec)
-	eventually(t, "the file", func() bool {
-		_, err := os.Stat(filepath.Join(task.Rootfs(), "work/new"))
-		return err == nil
-	})
-	if _, err := os.Stat(filepath.Join(task.Root(), "work/new")); err != nil {
-		t.Error(err)
-	}
-	mounted := func(root string) bool {
-		var st, parent syscall.Stat_t
-		must(t, syscall.Stat(filepath.Join(root, "mnt"), &st))
-		must(t, syscall.Stat(root+"/", &parent))
-		return st.Dev != parent.Dev
-	}
-	if !mounted(task.Root()) || mounted(task.Rootfs()) {
-		t.Errorf("mounted: %v and %v", mounted(task.Root()), mounted(task.Rootfs()))
 	}
 }
 

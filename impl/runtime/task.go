@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"strconv"
 	"syscall"
 	"time"
 
@@ -38,38 +36,11 @@ func (r *Runtime) newTask(id string, c *child) *Task {
 // ID is the container's id.
 func (t *Task) ID() string { return t.id }
 
-// Root is a path through which the daemon sees the container's root as the
-// container does, with all its mounts, while it runs. What is below is in the
-// container's hands: resolve paths inside it.
-func (t *Task) Root() string { return "/proc/" + strconv.Itoa(t.Pid()) + "/root" }
-
-// Rootfs is a path through which the daemon sees the container's root as its
-// layers make it, without anything that is mounted there, while it runs. The
-// same caution applies.
-func (t *Task) Rootfs() string {
+// Run is the number that Spec.Run gave the run; 0 if none.
+func (t *Task) Run() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return "/proc/" + strconv.Itoa(t.handle.Shim) + "/fd/" + strconv.Itoa(t.handle.RootFD)
-}
-
-// Namespace opens a namespace of the container's first process by its name in
-// /proc/<pid>/ns. It is this container's: when its process is gone, and another
-// may have its number, it gives errdefs.ErrConflict.
-func (t *Task) Namespace(name string) (*os.File, error) {
-	t.mu.Lock()
-	pid, start := t.handle.Pid, t.handle.PidStart
-	t.mu.Unlock()
-	f, err := os.Open("/proc/" + strconv.Itoa(pid) + "/ns/" + name)
-	if !lives(pid, start) {
-		if err == nil {
-			_ = f.Close()
-		}
-		return nil, t.errEnded()
-	}
-	if err != nil {
-		return nil, fmt.Errorf("open the %s namespace of %s: %w", name, t.what, err)
-	}
-	return f, nil
+	return t.handle.Run
 }
 
 // manager makes a cgroup manager for one operation on a running container.

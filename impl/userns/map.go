@@ -10,7 +10,6 @@ package userns
 import (
 	"fmt"
 	"os"
-	"strconv"
 	"syscall"
 
 	"github.com/moby/sys/user"
@@ -24,17 +23,22 @@ type Map struct{ user.IdentityMapping }
 // None says that ids are the host's own.
 func (m Map) None() bool { return m.Empty() }
 
-// Of reads the map of a running process. That of a process in the host's own
-// user namespace is none.
-func Of(pid int) (Map, error) {
+// Of reads the map of a running process, whose files in /proc/<pid> open gives by
+// their names. That of a process in the host's own user namespace is none.
+func Of(open func(name string) (*os.File, error)) (Map, error) {
 	var m Map
-	var err error
-	dir := "/proc/" + strconv.Itoa(pid)
-	if m.UIDMaps, err = user.ParseIDMapFile(dir + "/uid_map"); err == nil {
-		m.GIDMaps, err = user.ParseIDMapFile(dir + "/gid_map")
-	}
-	if err != nil {
-		return Map{}, fmt.Errorf("read the user namespace of process %d: %w", pid, err)
+	for _, file := range []struct {
+		name   string
+		ranges *[]user.IDMap
+	}{{"uid_map", &m.UIDMaps}, {"gid_map", &m.GIDMaps}} {
+		f, err := open(file.name)
+		if err == nil {
+			*file.ranges, err = user.ParseIDMap(f)
+			_ = f.Close()
+		}
+		if err != nil {
+			return Map{}, fmt.Errorf("read the map of a user namespace: %w", err)
+		}
 	}
 	if whole(m.UIDMaps) && whole(m.GIDMaps) {
 		return Map{}, nil

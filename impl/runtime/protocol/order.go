@@ -47,6 +47,8 @@ const (
 type Order struct {
 	// ID is the container's id; Exec the exec's, or empty.
 	ID, Exec string
+	// Run is as in package runtime.
+	Run int `json:",omitempty"`
 	// Dir is the handle directory (the same as FileHandle).
 	Dir string
 	// StateRoot is libcontainer's state directory.
@@ -110,6 +112,8 @@ type Handle struct {
 	Version int
 	ID      string
 	Exec    string `json:",omitempty"`
+	// Run is as in package runtime; 0 also from daemons that numbered no runs.
+	Run int `json:",omitempty"`
 	// Shim and Pid are the pids of the monitor and of the process, with their
 	// start times (field 22 of /proc/<pid>/stat), because pids are used again.
 	Shim      int
@@ -118,8 +122,6 @@ type Handle struct {
 	PidStart  uint64
 	StartedAt time.Time
 	Terminal  bool
-	// RootFD is the monitor's descriptor of the container's root, 0 if none.
-	RootFD int `json:",omitempty"`
 	// Cgroup and CgroupPaths are libcontainer's, for pause, update and stats.
 	Cgroup      *cgroups.Cgroup   `json:",omitempty"`
 	CgroupPaths map[string]string `json:",omitempty"`

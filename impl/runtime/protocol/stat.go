@@ -14,8 +14,10 @@ type Stat struct {
 	StartTime uint64 // field 22, clock ticks since boot
 }
 
-// forkNoExec is PF_FORKNOEXEC: forked, but has not executed a program since.
-const forkNoExec = 0x40
+const (
+	exiting    = 0x4  // PF_EXITING: on its way out
+	forkNoExec = 0x40 // PF_FORKNOEXEC: forked, but has not executed a program since
+)
 
 // Executed says that the process has executed a program since it was forked.
 // This can be told of a zombie, too.
@@ -23,6 +25,10 @@ func (s Stat) Executed() bool { return s.Flags&forkNoExec == 0 }
 
 // Dead says that the process has exited and waits to be reaped, or is about to.
 func (s Stat) Dead() bool { return s.State == 'Z' || s.State == 'X' }
+
+// Exiting says that the process is dead or is losing what it has: its files, its
+// root, its namespaces.
+func (s Stat) Exiting() bool { return s.Dead() || s.Flags&exiting != 0 }
 
 // ReadStat reads the stat file of a process; pid may be "self".
 func ReadStat(pid string) (Stat, error) {

@@ -209,9 +209,9 @@ func newHandle(order *protocol.Order, s *started, terminal bool) (*protocol.Hand
 		return nil, fmt.Errorf("read the shim's start time: %w", err)
 	}
 	h := &protocol.Handle{
-		Version: protocol.Version, ID: order.ID, Exec: order.Exec,
+		Version: protocol.Version, ID: order.ID, Exec: order.Exec, Run: order.Run,
 		Shim: os.Getpid(), ShimStart: shimStart, Pid: s.pid, PidStart: pidStart,
-		StartedAt: time.Now().UTC(), Terminal: terminal, RootFD: max(s.root, 0),
+		StartedAt: time.Now().UTC(), Terminal: terminal,
 	}
 	if order.Process == nil {
 		state, err := s.container.State()

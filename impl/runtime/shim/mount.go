@@ -26,8 +26,7 @@ import (
 // file system of the upper directory, the host's most often
 // (fs/overlayfs/super.c, ovl_sync_fs). With the descriptor, this happens when
 // the monitor ends and not in the exit of the container's process, which the
-// client waits for. And the daemon can see the root through it without what is
-// mounted there for the container.
+// client waits for.
 func mountRoot(order *protocol.Order) (path string, fd int, err error) {
 	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
 		return "", -1, fmt.Errorf("make a mount namespace: %w", err)

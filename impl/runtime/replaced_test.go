@@ -1,0 +1,36 @@
+package runtime
+
+import (
+	"errors"
+	"os"
+	"strconv"
+	"testing"
+
+	"github.com/containerd/errdefs"
+
+	"github.com/seed-50ced230/berth/impl/runtime/protocol"
+)
+
+// A process that has the number of a container's, which ended, is not taken for
+// the container: its root is the host's.
+func TestReplacedProcess(t *testing.T) {
+	self, err := protocol.ReadStat(strconv.Itoa(os.Getpid()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	task := func(start uint64) *Task {
+		return &Task{followed: &followed{what: "container x", handle: protocol.Handle{Pid: os.Getpid(), PidStart: start}}}
+	}
+	for what, open := range map[string]func(*Task) error{
+		"root":      func(t *Task) error { _, err := t.Root(); return err },
+		"namespace": func(t *Task) error { _, err := t.Namespace("net"); return err },
+		"file":      func(t *Task) error { _, err := t.Proc("net/dev"); return err },
+	} {
+		if err := open(task(self.StartTime)); err != nil {
+			t.Errorf("%s of the process itself: %v", what, err)
+		}
+		if err := open(task(self.StartTime - 1)); !errors.Is(err, errdefs.ErrConflict) {
+			t.Errorf("%s of another process: %v", what, err)
+		}
+	}
+}
