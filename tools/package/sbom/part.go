@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strings"
 
@@ -92,46 +91,27 @@ func moduleDir(c cdx.Component) (string, error) {
 	return filepath.Join(strings.TrimSpace(string(cache)), path+"@"+version), err
 }
 
-// linked are the parts that are no Go modules: C libraries, of which the shim is
-// a static build, and the viewer that the daemon embeds.
+// linked are the parts that are no Go modules: C libraries, and the viewer that
+// the daemon embeds.
 func linked(root, program string) ([]*part, error) {
-	switch filepath.Base(program) {
-	case "berth-shim":
-		var parts []*part
-		for _, pkg := range []struct{ name, source, licence string }{
-			{"libseccomp-dev", "libseccomp", "LGPL-2.1-only"}, {"libc6-dev", "glibc", "LGPL-2.1-or-later"},
-		} {
-			version, err := exec.Command("dpkg-query", "-W", "-f", "${Version}", pkg.name).Output()
-			if err != nil {
-				return nil, fmt.Errorf("which %s was linked cannot be told: %w", pkg.name, err)
-			}
-			parts = append(parts, &part{
-				component: cdx.Component{
-					BOMRef: "pkg:deb/debian/" + pkg.name + "@" + string(version), Type: cdx.ComponentTypeLibrary, Name: pkg.source, Version: string(version),
-					PackageURL: "pkg:deb/debian/" + pkg.name + "@" + string(version) + "?arch=" + runtime.GOARCH,
-					Licenses:   &cdx.Licenses{{License: &cdx.License{ID: pkg.licence}}},
-				},
-				place: func(string) (string, error) { return "/usr/share/doc/" + pkg.name + "/copyright", nil },
-			})
-		}
-		return parts, nil
-	case "berthd":
-		readme, err := os.ReadFile(filepath.Join(root, "impl/docs/viewer/README.md"))
-		if err != nil {
-			return nil, err
-		}
-		m := regexp.MustCompile(`\(https://github.com/Redocly/redoc\) (\d+\.\d+\.\d+) \(MIT`).FindSubmatch(readme)
-		if m == nil {
-			return nil, errors.New("impl/docs/viewer/README.md does not say which Redoc it is")
-		}
-		ref := "pkg:npm/redoc@" + string(m[1])
-		return []*part{{
-			component: cdx.Component{BOMRef: ref, PackageURL: ref, Type: cdx.ComponentTypeLibrary, Name: "redoc", Version: string(m[1]),
-				Licenses: &cdx.Licenses{{License: &cdx.License{ID: "MIT"}}}},
-			place: func(root string) (string, error) {
-				return filepath.Join(root, "impl/docs/viewer/redoc.standalone.js.LICENSE.txt"), nil
-			},
-		}}, nil
+	parts, err := libraries(root, program)
+	if err != nil || filepath.Base(program) != "berthd" {
+		return parts, err
 	}
-	return nil, nil
+	readme, err := os.ReadFile(filepath.Join(root, "impl/docs/viewer/README.md"))
+	if err != nil {
+		return nil, err
+	}
+	m := regexp.MustCompile(`\(https://github.com/Redocly/redoc\) (\d+\.\d+\.\d+) \(MIT`).FindSubmatch(readme)
+	if m == nil {
+		return nil, errors.New("impl/docs/viewer/README.md does not say which Redoc it is")
+	}
+	ref := "pkg:npm/redoc@" + string(m[1])
+	return append(parts, &part{
+		component: cdx.Component{BOMRef: ref, PackageURL: ref, Type: cdx.ComponentTypeLibrary, Name: "redoc", Version: string(m[1]),
+			Licenses: &cdx.Licenses{{License: &cdx.License{ID: "MIT"}}}},
+		place: func(root string) (string, error) {
+			return filepath.Join(root, "impl/docs/viewer/redoc.standalone.js.LICENSE.txt"), nil
+		},
+	}), nil
 }
