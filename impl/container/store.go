@@ -85,6 +85,20 @@ func (s *Store) Delete(id string) error {
 	return nil
 }
 
+var errIncomplete = errors.New("the record is incomplete")
+
+// read takes a record that has what every container has.
+func read(text []byte) (*Record, error) {
+	r := &Record{}
+	if err := json.Unmarshal(text, r); err != nil {
+		return nil, err
+	}
+	if r.Config == nil || r.HostConfig == nil || len(r.Name) < 2 || r.Name[0] != '/' {
+		return nil, errIncomplete
+	}
+	return r, nil
+}
+
 // Load gives all records. One that cannot be read is reported to bad and left
 // on disk; the others are served.
 func (s *Store) Load(bad func(id string, err error)) ([]*Record, error) {
@@ -95,11 +109,11 @@ func (s *Store) Load(bad func(id string, err error)) ([]*Record, error) {
 			return nil
 		}
 		return b.ForEach(func(k, v []byte) error {
-			r := &Record{}
-			if err := json.Unmarshal(v, r); err != nil || r.ID != string(k) || r.Config == nil || r.HostConfig == nil {
-				if err == nil {
-					err = errors.New("the record is incomplete")
-				}
+			r, err := read(v)
+			if err == nil && r.ID != string(k) {
+				err = errIncomplete
+			}
+			if err != nil {
 				bad(string(k), err)
 				return nil
 			}

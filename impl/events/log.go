@@ -58,8 +58,12 @@ func Open(dir string, onError func(error)) (*Log, error) {
 	return l, nil
 }
 
+// lastYear is the last one that events can be written of (RFC 3339).
+const lastYear = 9999
+
 // load reads one segment. A torn last line (the daemon died while writing it)
-// and lines that do not parse are left out.
+// and lines that do not parse are left out, and times after which none could be
+// written.
 func load(path string) ([]Event, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -74,7 +78,7 @@ func load(path string) ([]Event, error) {
 	s.Buffer(make([]byte, 64<<10), 16<<20)
 	for s.Scan() {
 		var e Event
-		if json.Unmarshal(s.Bytes(), &e) == nil && !e.Time.IsZero() {
+		if json.Unmarshal(s.Bytes(), &e) == nil && !e.Time.IsZero() && e.Time.UTC().Year() < lastYear {
 			events = append(events, e)
 		}
 	}

@@ -17,6 +17,9 @@ import (
 // insideEnv marks the process that runs the tests.
 const insideEnv = "BERTH_TEST_OWN_NETNS"
 
+// preparedEnv marks the children of a process that has prepared the host.
+const preparedEnv = "BERTH_TEST_PREPARED"
+
 // TestMain runs the tests in a process with a network and a mount namespace of
 // its own, where a Manager may do what it does on a host: the machine's devices,
 // firewall and mounts are not touched.
@@ -48,9 +51,15 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, openBare(dir))
 		os.Exit(1)
 	}
-	if err := prepareHost(); err != nil {
-		fmt.Fprintln(os.Stderr, "prepare the test's network namespace:", err)
-		os.Exit(1)
+	if os.Getenv(preparedEnv) == "" { // else it is go's worker for fuzzing, beside the one that did
+		if err := prepareHost(); err != nil {
+			fmt.Fprintln(os.Stderr, "prepare the test's network namespace:", err)
+			os.Exit(1)
+		}
+		if err := os.Setenv(preparedEnv, "1"); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
 	}
 	os.Exit(m.Run())
 }

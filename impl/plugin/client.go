@@ -155,12 +155,17 @@ func (p *Plugin) post(ctx context.Context, method string, body []byte, out any) 
 	if len(text) > maxAnswer {
 		return fmt.Errorf("the answer is larger than %d bytes", maxAnswer)
 	}
+	return p.decode(method, resp.StatusCode, resp.Status, text, out)
+}
+
+// decode reads an answer with its status, whose words are reason.
+func (p *Plugin) decode(method string, status int, reason string, text []byte, out any) error {
 	text = bytes.TrimSpace(text)
 	var said struct{ Err string }
 	jsonErr := json.Unmarshal(text, &said)
-	if said.Err == "" && resp.StatusCode != http.StatusOK {
+	if said.Err == "" && status != http.StatusOK {
 		if said.Err = string(text); said.Err == "" {
-			said.Err = resp.Status
+			said.Err = reason
 		}
 	}
 	if said.Err != "" {

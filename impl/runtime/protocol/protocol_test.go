@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"bytes"
 	"os"
 	"os/exec"
 	"strconv"
@@ -58,4 +59,24 @@ func TestReadStat(t *testing.T) {
 	if err := cmd.Wait(); err != nil {
 		t.Error(err)
 	}
+}
+
+// FuzzReaders reads what comes over a monitor's socket: no more than its part is taken.
+func FuzzReaders(f *testing.F) {
+	f.Add(make([]byte, 40))
+	f.Add([]byte("BRTH\x01\x00\x00\x00"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		r := bytes.NewReader(text)
+		if _, err := ReadEvent(r); (err == nil) != (len(text) >= 32) || err == nil && r.Len() != len(text)-32 {
+			t.Errorf("an event of %d bytes: %v", len(text), err)
+		}
+		r.Reset(text)
+		if _, err := ReadAttachReply(r); err == nil && r.Len() != len(text)-40 {
+			t.Errorf("a reply of %d bytes leaves %d", len(text), r.Len())
+		}
+		r.Reset(text)
+		if _, err := ReadTime(r); (err == nil) != (len(text) >= 16) {
+			t.Errorf("a time of %d bytes: %v", len(text), err)
+		}
+	})
 }
