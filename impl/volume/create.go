@@ -234,7 +234,9 @@ func (s *Store) Remove(ctx context.Context, name string, nameOf func(containerID
 		return fmt.Errorf("remove %s: %w", name, err)
 	}
 	for user := range vol.mounts {
-		return inUse([]string{user})
+		if _, gone := vol.stale[user]; !gone {
+			return inUse([]string{user})
+		}
 	}
 	if vol.def.Driver != DriverLocal {
 		r, err := s.remote(ctx, vol.def.Driver)

@@ -32,7 +32,7 @@ const (
 	mountsDir      = "mounts"
 	definitionFile = "volume.json"
 	// populatedFile exists when the data were copied from an image;
-	// populatingFile while they are being copied.
+	// populatingFile, with the directory, while they are being copied.
 	populatedFile  = "populated"
 	populatingFile = "populating"
 )
@@ -121,7 +121,9 @@ func load(dir string) (*volume, error) {
 		return nil, err
 	}
 	for _, m := range mounts {
-		v.mounts[m.Name()] = struct{}{}
+		if v.mounts[m.Name()], err = v.ofEarlierBoot(m.Name()); err != nil {
+			return nil, err
+		}
 	}
 	// What has to be mounted for it is mended by the first Mount.
 	if v.plain() && v.halfPopulated() {
@@ -134,7 +136,7 @@ func load(dir string) (*volume, error) {
 
 func newVolume(dir string, def definition) *volume {
 	return &volume{dir: dir, def: def, users: make(map[string]struct{}),
-		mounts: make(map[string]struct{}), stale: make(map[string]bool)}
+		mounts: make(map[string]bool), stale: make(map[string]bool)}
 }
 
 // make writes a new volume; the definition comes last.
@@ -221,7 +223,7 @@ func (v *volume) populate(dir string, copy func(dir string) error) error {
 		return nil
 	}
 	marker := filepath.Join(v.dir, populatingFile)
-	if err := os.WriteFile(marker, nil, 0o600); err != nil {
+	if err := os.WriteFile(marker, []byte(dir), 0o600); err != nil {
 		return fmt.Errorf("populate volume %s: %w", v.def.Name, err)
 	}
 	if err := copy(dir); err != nil {

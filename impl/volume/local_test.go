@@ -219,7 +219,7 @@ func TestHalfPopulated(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = removeTree(filepath.Join(root, "volumes")) })
 	for _, path := range []string{filepath.Join(host, "half"), filepath.Join(filepath.Dir(v.Mountpoint), populatingFile)} {
-		if err := os.WriteFile(path, nil, 0o600); err != nil {
+		if err := os.WriteFile(path, []byte(v.Mountpoint), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}

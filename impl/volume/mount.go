@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/seed-50ced230/berth/impl/fault"
 	"github.com/seed-50ced230/berth/impl/plugin"
@@ -76,15 +77,22 @@ func (s *Store) mount(ctx context.Context, vol *volume, user string) (dir string
 
 // mend empties a mounted volume in which a copy was interrupted by the end of
 // the process, before the first user writes into it. Where another one could
-// write already, what is there stays.
+// write already, or which the copy was not made into, what is there stays.
 func (v *volume) mend(dir, user string) error {
-	if !v.halfPopulated() {
+	begun, err := os.ReadFile(filepath.Join(v.dir, populatingFile))
+	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
+	if err != nil {
+		return fmt.Errorf("mend volume %s: %w", v.def.Name, err)
+	}
+	mine := string(begun) == dir // else it is not what was begun
 	for other := range v.mounts {
-		if _, gone := v.stale[other]; other != user && !gone {
-			return os.Remove(filepath.Join(v.dir, populatingFile))
-		}
+		_, gone := v.stale[other]
+		mine = mine && (other == user || gone)
+	}
+	if !mine {
+		return os.Remove(filepath.Join(v.dir, populatingFile))
 	}
 	if err := v.unpopulate(dir); err != nil {
 		return fmt.Errorf("mend volume %s: %w", v.def.Name, err)
@@ -115,7 +123,7 @@ func (s *Store) unmount(ctx context.Context, vol *volume, user string) error {
 			err = r.unmount(ctx, vol.def.Name, user)
 		}
 		doubt := vol.stale[user]
-		if doubt && errors.As(err, new(*plugin.AnswerError)) {
+		if (doubt || vol.mounts[user]) && plugin.Answered(err) {
 			err = nil // it was not mounted
 		}
 		if err != nil {
@@ -164,11 +172,15 @@ func (s *Store) ReconcileMounts(alive func(user string) bool) (done func(context
 	}
 }
 
-// unmountStale unmounts for users that went while the driver failed.
+// unmountStale unmounts for users that went while the driver failed. What a plugin
+// refuses once more, which may have no such mount any more, is no error: whether the
+// volume can go it decides itself.
 func (s *Store) unmountStale(ctx context.Context, vol *volume) error {
 	var errs []error
 	for _, user := range slices.Collect(maps.Keys(vol.stale)) {
-		errs = append(errs, s.unmount(ctx, vol, user))
+		if err := s.unmount(ctx, vol, user); !plugin.Answered(err) {
+			errs = append(errs, err)
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -176,17 +188,30 @@ func (s *Store) unmountStale(ctx context.Context, vol *volume) error {
 func (v *volume) mountPath(user string) string { return filepath.Join(v.dir, mountsDir, user) }
 
 func (v *volume) recordMount(user string) error {
-	if _, ok := v.mounts[user]; ok {
+	if earlier, ok := v.mounts[user]; ok && !earlier {
 		return nil
 	}
 	if err := os.MkdirAll(filepath.Join(v.dir, mountsDir), 0o700); err != nil {
 		return fmt.Errorf("record a mount of volume %s: %w", v.def.Name, err)
 	}
-	if err := os.WriteFile(v.mountPath(user), nil, 0o600); err != nil {
+	if err := os.WriteFile(v.mountPath(user), []byte(boot()), 0o600); err != nil {
 		return fmt.Errorf("record a mount of volume %s: %w", v.def.Name, err)
 	}
-	v.mounts[user] = struct{}{}
+	v.mounts[user] = false
 	return nil
+}
+
+// ofEarlierBoot tells whether a mount was recorded before the host was restarted,
+// which the driver may not remember.
+func (v *volume) ofEarlierBoot(user string) (bool, error) {
+	text, err := os.ReadFile(v.mountPath(user))
+	return string(text) != boot(), err
+}
+
+// boot is the id of the kernel's present run; "" where it does not say.
+func boot() string {
+	text, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	return strings.TrimSpace(string(text))
 }
 
 func (v *volume) forgetMount(user string) error {

@@ -1,6 +1,7 @@
 package volume
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -319,5 +320,104 @@ func TestUnknownOutcome(t *testing.T) {
 	}
 	if err := s.Remove(t.Context(), "kept", self); !errdefs.IsInternal(err) || !strings.Contains(err.Error(), "Remove fails as told") {
 		t.Errorf("removal that the plugin refuses: %v", err)
+	}
+}
+
+// TestMountsOfAnEarlierBoot: a plugin that knows nothing of a mount any more, since
+// the host or the plugin was restarted, keeps neither its record nor the volume.
+func TestMountsOfAnEarlierBoot(t *testing.T) {
+	s := newShelf(t)
+	p := s.start("shelf")
+	fail := func(how string) {
+		t.Helper()
+		if err := p.Behave("Unmount", how); err != nil {
+			t.Fatal(err)
+		}
+	}
+	record := func(user string) string { return filepath.Join(s.root, "volumes", "v1", mountsDir, user) }
+	if _, _, err := s.Create(t.Context(), Spec{Name: "v1", Driver: "shelf"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, user := range []string{"c1", "c2"} {
+		if _, err := s.Mount(t.Context(), "v1", user); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(record(user), []byte("11111111-2222-3333-4444-555555555555"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.reopen()
+	if _, err := s.Mount(t.Context(), "v1", "c2"); err != nil { // by its restart policy
+		t.Fatal(err)
+	}
+	fail("fail")
+	if err := s.ReconcileMounts(func(user string) bool { return user == "c2" })(t.Context()); err != nil || p.Count("Unmount v1 c1") != 1 {
+		t.Errorf("unmount after a reboot: %v, calls %q", err, p.Calls())
+	}
+	if _, err := os.Stat(record("c1")); !os.IsNotExist(err) {
+		t.Errorf("the record: %v", err)
+	}
+	// The other one was mounted in this boot: it may be in use.
+	if err := s.Unmount(t.Context(), "v1", "c2"); !errdefs.IsInternal(err) {
+		t.Errorf("unmount that the plugin refuses: %v", err)
+	}
+	if _, err := os.Stat(record("c2")); err != nil {
+		t.Errorf("the record: %v", err)
+	}
+	// Whether the volume can go the plugin decides at its removal.
+	if err := p.Behave("Remove", "fail"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Remove(t.Context(), "v1", self); !errdefs.IsInternal(err) || !strings.Contains(err.Error(), "Remove fails as told") {
+		t.Errorf("removal that the plugin refuses: %v", err)
+	}
+	if err := p.Behave("Remove", ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Remove(t.Context(), "v1", self); err != nil {
+		t.Errorf("removal: %v", err)
+	}
+}
+
+// TestInterruptedElsewhere: a copy that was interrupted is taken back where it was
+// made, not where a plugin says afterwards that the volume is.
+func TestInterruptedElsewhere(t *testing.T) {
+	s := newShelf(t)
+	p := s.start("shelf")
+	if _, _, err := s.Create(t.Context(), Spec{Name: "v1", Driver: "shelf"}); err != nil {
+		t.Fatal(err)
+	}
+	marker := filepath.Join(s.root, "volumes", "v1", populatingFile)
+	var begun []byte
+	err := s.Populate(t.Context(), "v1", "copy", func(dir string) (err error) {
+		begun, err = os.ReadFile(marker)
+		return errors.Join(err, os.WriteFile(filepath.Join(dir, "half"), nil, 0o600))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs := t.TempDir()
+	file := filepath.Join(theirs, "file")
+	if err := errors.Join(os.Remove(filepath.Join(s.root, "volumes", "v1", populatedFile)), os.WriteFile(marker, begun, 0o600),
+		os.WriteFile(file, nil, 0o600), p.Behave("Mount", theirs)); err != nil {
+		t.Fatal(err)
+	}
+	s.reopen() // killed in the middle of the copy
+	if dir, err := s.Mount(t.Context(), "v1", "c1"); err != nil || dir != theirs {
+		t.Errorf("mounted at %q: %v", dir, err)
+	}
+	if _, err := os.Stat(file); err != nil {
+		t.Errorf("the file of somebody else: %v", err)
+	}
+	if err := errors.Join(s.Unmount(t.Context(), "v1", "c1"), p.Behave("Mount", ""), os.WriteFile(marker, begun, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	s.reopen()
+	dir, err := s.Mount(t.Context(), "v1", "c1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+		t.Errorf("left of the copy: %v %v", left, err)
 	}
 }

@@ -57,8 +57,10 @@ type volume struct {
 	def definition // never changed
 
 	mu      sync.Mutex
-	removed bool                // guarded by mu, as are:
-	mounts  map[string]struct{} // users for whom the driver has mounted it
+	removed bool // guarded by mu, as are:
+	// mounts are the users for whom the driver has mounted it; true where that was
+	// before the host was restarted.
+	mounts map[string]bool
 	// stale are those of mounts that are gone; true where the driver did not say
 	// whether it has mounted.
 	stale map[string]bool

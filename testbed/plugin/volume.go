@@ -44,7 +44,7 @@ func (d Desk) Count(prefix string) int {
 // Behave says what is wrong with a method from now on: "hang", "slow", "fail",
 // "lie", or "" for nothing; Join of a network also "late", which hangs when all is
 // done, and "steal", which gives eth0 for the interface to take, CreateEndpoint of a
-// network a hardware address to give, RequestAddress "repeat", which gives an
+// network a hardware address to give, Mount of a volume a path to give, RequestAddress "repeat", which gives an
 // address that is in use.
 func (d Desk) Behave(method, how string) error {
 	return os.WriteFile(filepath.Join(d.Dir, "behave-"+method), []byte(how), 0o600)
@@ -163,6 +163,9 @@ func (d volumes) Mount(r *volume.MountRequest) (*volume.MountResponse, error) {
 	lie, err := d.note("Mount", r.Name, r.ID)
 	if lie {
 		return &volume.MountResponse{Mountpoint: "../../etc"}, nil
+	}
+	if path := d.told("Mount"); filepath.IsAbs(path) {
+		return &volume.MountResponse{Mountpoint: path}, nil
 	}
 	return &volume.MountResponse{Mountpoint: d.path(r.Name)}, err
 }
