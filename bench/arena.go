@@ -20,6 +20,7 @@ type arena struct {
 	options
 	engines  []*engine
 	runtimes []*ociRuntime
+	disk     disk
 }
 
 // open starts the engines and loads the image into each.
@@ -41,6 +42,11 @@ func open(ctx context.Context, o options) (a *arena, err error) {
 			err = errors.Join(err, a.close())
 		}
 	}()
+	if o.diskGB > 0 {
+		if a.disk, err = newDisk(dir, o.diskGB); err != nil {
+			return nil, fmt.Errorf("make a file system (-disk-gb 0 does without): %w", err)
+		}
+	}
 	if o.berthd != "" {
 		program, err := filepath.Abs(o.berthd)
 		if err != nil {
@@ -102,5 +108,6 @@ func (a *arena) close() error {
 	for _, r := range a.runtimes {
 		all = append(all, os.RemoveAll(r.root))
 	}
-	return errors.Join(append(all, a.remains().Remove())...)
+	// The directory itself goes after what is mounted on it.
+	return errors.Join(append(all, a.disk.remove(), a.remains().Remove())...)
 }

@@ -34,6 +34,7 @@ type options struct {
 	imageRounds     int
 	images, layers  int
 	full            size
+	diskGB          int
 	json, markdown  string
 	only            string
 }
@@ -44,6 +45,7 @@ func main() {
 	flag.StringVar(&o.dockerd, "dockerd", "/usr/sbin/dockerd", "`path` of Docker Engine's daemon, empty to leave it out")
 	flag.StringVar(&o.runtimes, "runtimes", "/usr/sbin/runc,/usr/bin/crun", "`paths` of OCI runtimes, with commas")
 	flag.StringVar(&o.dir, "dir", "/var/tmp/berth-bench", "`directory` to work in, removed at the end; a real disk")
+	flag.IntVar(&o.diskGB, "disk-gb", 40, "`size` in GB of an ext4 with a journal, in a sparse file beside the directory, that all work on; 0: the directory itself")
 	flag.IntVar(&o.rounds, "rounds", 30, "`number` of lives and execs to time for each contender")
 	flag.IntVar(&o.containers, "containers", 500, "`number` of stopped containers for lists and daemon starts")
 	flag.IntVar(&o.requests, "requests", 400, "`number` of requests in each slice of a throughput measurement")
@@ -114,8 +116,8 @@ func (o options) wants(name string) bool {
 }
 
 func run(ctx context.Context, o options) (err error) {
-	if o.rounds < 1 || o.containers < 1 || o.requests < 1 || o.running < 1 || o.starts < 1 || o.imageMB < 1 || o.imageRounds < 1 || o.images < 1 || o.layers < 1 {
-		return fmt.Errorf("all numbers must be at least 1")
+	if o.rounds < 1 || o.containers < 1 || o.requests < 1 || o.running < 1 || o.starts < 1 || o.imageMB < 1 || o.imageRounds < 1 || o.images < 1 || o.layers < 1 || o.diskGB < 0 {
+		return fmt.Errorf("all numbers must be at least 1 (-disk-gb 0)")
 	}
 	a, err := open(ctx, o)
 	if err != nil {

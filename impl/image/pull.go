@@ -27,6 +27,8 @@ type Remote interface {
 	Tags(ctx context.Context) ([]string, error)
 	// Manifest fetches a manifest by tag or digest.
 	Manifest(ctx context.Context, ref string) (ocispec.Descriptor, []byte, error)
+	// Size is a layer's size in bytes, for manifests that do not tell it.
+	Size(ctx context.Context, d digest.Digest) (int64, error)
 	// Document fetches a small blob.
 	Document(ctx context.Context, desc ocispec.Descriptor) ([]byte, error)
 	// Blob downloads a layer; io.EOF means that it is whole and right.

@@ -84,13 +84,7 @@ func (p *pull) schema1(ctx context.Context, raw []byte) (*Image, error) {
 
 // layerOfUnknownSize asks for the size first: schema 1 does not tell it.
 func (p *pull) layerOfUnknownSize(ctx context.Context, sum digest.Digest) (*unpacked, error) {
-	sizer, ok := p.from.(interface {
-		Size(ctx context.Context, d digest.Digest) (int64, error)
-	})
-	if !ok {
-		return nil, fault.Unimplemented("manifests of schema 1 are not supported by this registry")
-	}
-	size, err := sizer.Size(ctx, sum)
+	size, err := p.from.Size(ctx, sum)
 	if err != nil {
 		return nil, err
 	}
