@@ -113,7 +113,7 @@ func (e *Engine) attach(c *container.Container, q attachRequest, takeover func()
 		out := newRecordWriter(conn, rec.Config.Tty || q.merged, false)
 		// A log that cannot be read has nothing to show here.
 		if read, rerr := e.logReader(rec); rerr == nil {
-			err = read(e.ctx, logs.Query{Stdout: q.stdout, Stderr: q.stderr, Tail: -1, Until: until}, out.write)
+			err = read(e.ctx, logs.Query{Stdout: q.stdout, Stderr: q.stderr, Tail: -1, Until: until, Pause: out.flush}, out.write)
 		}
 		if err != nil {
 			if a != nil {

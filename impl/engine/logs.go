@@ -50,6 +50,7 @@ func (e *Engine) ContainerLogs(ctx context.Context, p *hub.ContainerLogsParams, 
 		q.Follow, q.Done = true, done
 	}
 	w := newRecordWriter(out, r.Config.Tty, p.Timestamps)
+	q.Pause = w.flush
 	return read(ctx, q, w.write)
 }
 
@@ -103,13 +104,17 @@ func parseTime(s string) (time.Time, error) {
 }
 
 // recordWriter writes log records as the API sends them: raw for a terminal,
-// framed otherwise, with the time in front if asked for.
+// framed otherwise, with the time in front if asked for. It gathers them until
+// there is enough for a packet, or flush is called.
 type recordWriter struct {
 	w          io.Writer
 	raw, times bool
-	buf        []byte
+	buf        []byte // to be sent
 	text       []byte
 }
+
+// packet is how much is gathered, bytes.
+const packet = 32 << 10
 
 func newRecordWriter(w io.Writer, raw, times bool) *recordWriter {
 	return &recordWriter{w: w, raw: raw, times: times}
@@ -125,14 +130,27 @@ func (w *recordWriter) write(r logs.Record) error {
 		w.text = append(w.text, text...)
 		text = w.text
 	}
-	if !w.raw {
+	if w.raw {
+		w.buf = append(w.buf, text...)
+	} else {
 		channel := stream.Stdout
 		if r.Stream == "stderr" {
 			channel = stream.Stderr
 		}
-		w.buf = stream.AppendFrame(w.buf[:0], channel, text)
-		text = w.buf
+		w.buf = stream.AppendFrame(w.buf, channel, text)
 	}
-	_, err := w.w.Write(text)
+	if len(w.buf) < packet {
+		return nil
+	}
+	return w.flush()
+}
+
+// flush sends what was gathered.
+func (w *recordWriter) flush() error {
+	if len(w.buf) == 0 {
+		return nil
+	}
+	_, err := w.w.Write(w.buf)
+	w.buf = w.buf[:0]
 	return err
 }

@@ -11,7 +11,6 @@ package logs
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -26,31 +25,14 @@ type Record struct {
 	// Stream is "stdout" or "stderr".
 	Stream string
 	// Line is the text; it ends with a line feed unless the line was longer than
-	// the writer's buffer (16 KiB) or the stream ended without one.
+	// the writer's buffer (16 KiB) or the stream ended without one. It is valid
+	// until the function that got the record returns.
 	Line []byte
-}
-
-type entry struct {
-	Log    string `json:"log"`
-	Stream string `json:"stream"`
-	Time   string `json:"time"`
 }
 
 // maxLine bounds the memory for one encoded record. The writer splits lines at
 // 16 KiB; JSON's escapes make at most six bytes of one.
 const maxLine = 1 << 20
-
-func decode(line []byte) (Record, bool) {
-	var e entry
-	if json.Unmarshal(line, &e) != nil {
-		return Record{}, false
-	}
-	t, err := time.Parse(time.RFC3339Nano, e.Time)
-	if err != nil {
-		return Record{}, false
-	}
-	return Record{Time: t, Stream: e.Stream, Line: []byte(e.Log)}, true
-}
 
 // file is one open segment of a log and a place in it.
 type file struct {

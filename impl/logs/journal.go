@@ -2,6 +2,7 @@ package logs
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -247,6 +248,11 @@ func (r *journalReader) run(ctx context.Context, args []string) error {
 // records reads journalctl's output. A record that is cut off is none.
 func (r *journalReader) records(in *bufio.Reader) error {
 	for {
+		if at, _ := in.Peek(in.Buffered()); bytes.IndexByte(at, '\n') < 0 {
+			if err := r.q.pause(); err != nil {
+				return err
+			}
+		}
 		line, err := in.ReadBytes('\n')
 		if errors.Is(err, io.EOF) {
 			return nil
@@ -290,6 +296,9 @@ func (r *journalReader) records(in *bufio.Reader) error {
 			}
 		}
 		if r.reached() {
+			if err := r.q.pause(); err != nil {
+				return err
+			}
 			return errUntil
 		}
 	}

@@ -25,6 +25,10 @@ type Query struct {
 	Follow bool
 	// Done is closed when nothing more will be written. Used with Follow only.
 	Done <-chan struct{}
+	// Pause, if there is one, is called when all that is there has been yielded:
+	// before waiting for more, and at the end. A receiver that gathers records sends
+	// them on then. Its error ends the reading.
+	Pause func() error
 	// Until stops at a place in the log: what was written up to there is
 	// yielded, nothing behind it. Nil means the end.
 	Until *Position
@@ -39,6 +43,13 @@ type Position struct {
 	// Written are the bytes of whole lines that the present run had written to
 	// its standard output and error; a log that has no file goes by them.
 	Written [2]int64
+}
+
+func (q *Query) pause() error {
+	if q.Pause == nil {
+		return nil
+	}
+	return q.Pause()
 }
 
 // Reader reads logs. One Reader serves all logs of a daemon.
@@ -92,10 +103,11 @@ func (r *Reader) Read(ctx context.Context, path string, q Query, yield func(Reco
 			return err
 		}
 		f, err = catchUp(f, path, q, yield)
-		if errors.Is(err, errReached) {
-			return nil
+		reached := errors.Is(err, errReached)
+		if err != nil && !reached {
+			return err
 		}
-		if err != nil || last {
+		if err := q.pause(); err != nil || last || reached {
 			return err
 		}
 		select {

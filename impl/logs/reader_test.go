@@ -181,3 +181,46 @@ func TestUntilPosition(t *testing.T) {
 		t.Fatalf("got %q", got)
 	}
 }
+
+// A receiver that gathers is told when there is nothing more to wait for, whatever
+// became of the records behind the last that it got.
+func TestPause(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "c-json.log")
+	w := &writer{t: t, path: path}
+	r := newReader(t)
+	for _, follow := range []bool{false, true} {
+		w.write("stdout", "one\n")
+		w.write("stderr", "another stream's\n")
+		done, sent := make(chan struct{}), make(chan string, 10)
+		var gathered strings.Builder
+		q := Query{Stdout: true, Tail: 2, Follow: follow, Done: done, Pause: func() error {
+			sent <- gathered.String()
+			gathered.Reset()
+			return nil
+		}}
+		ended := make(chan error, 1)
+		go func() {
+			ended <- r.Read(t.Context(), path, q, func(rec Record) error {
+				gathered.Write(rec.Line)
+				return nil
+			})
+		}()
+		if got := <-sent; got != "one\n" {
+			t.Fatalf("follow %v: %q", follow, got)
+		}
+		if follow {
+			w.write("stdout", "two\n")
+			for got := ""; got != "two\n"; {
+				got += <-sent
+			}
+		}
+		close(done)
+		if err := <-ended; err != nil {
+			t.Fatal(err)
+		}
+	}
+	q := Query{Stdout: true, Pause: func() error { return os.ErrClosed }}
+	if err := r.Read(t.Context(), path, q, func(Record) error { return nil }); !errors.Is(err, os.ErrClosed) {
+		t.Fatal(err)
+	}
+}
