@@ -48,7 +48,7 @@ func FuzzFilters(f *testing.F) {
 // FuzzWords reads the texts that stand in parameters and settings.
 func FuzzWords(f *testing.F) {
 	for _, text := range []string{
-		"SIGRTMIN+3", "9", "1456789.000000001", "-1.5", "ctrl-a,x,ctrl-@", "all", "80-90/udp", "1-65535", "tcp", "0", "a:/b:ro,z", "/a:/b:rshared", "/b",
+		"SIGRTMIN+3", "9", "1456789.000000001", "-1.5", "ctrl-a,x,ctrl-@", "all", "80-90/udp", "1-65535", "tcp", "0", "a:/b:ro,z", "/a:/b:rshared", "/b", ":/b",
 		"name:/x/alias", "/a", "10.0.0.0/8", "::/0", "10.0.0.1", "1.2.3.4:80-90:80/tcp", "[", ":", "::", "\x00", "99999999999999999999",
 	} {
 		f.Add(text)

@@ -97,6 +97,9 @@ func parseBind(s string) (container.Mount, error) {
 		m.Destination, m.Anonymous = parts[0], true
 	} else {
 		m.Source, m.Destination = parts[0], parts[1]
+		if m.Source == "" {
+			return m, fault.Invalid("Invalid bind mount spec %q: it names neither a path nor a volume", s)
+		}
 	}
 	if len(parts) == 3 {
 		m.Mode = parts[2]
