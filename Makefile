@@ -95,8 +95,8 @@ test-builds: setup-test build ## build over 30 Dockerfiles on berth and on Docke
 	$(GO) test -count=1 -timeout 60m ./buildtest $(TESTFLAGS)
 
 .PHONY: soak
-soak: setup-test build ## kill the daemon 200 times under load and lose nothing (BERTH_ROUNDS, BERTH_SEED; it prints its seed)
-	BERTH_ROUNDS=$${BERTH_ROUNDS:-200} $(GO) test -count=1 -timeout 3h -v -run TestKilledUnderLoad ./endurance
+soak: setup-test build ## kill the daemon 200 times under load and lose nothing (BERTH_ROUNDS, BERTH_SEED); with BERTH_TIME=1h: one daemon, which must not grow
+	BERTH_ROUNDS=$${BERTH_ROUNDS:-200} $(GO) test -count=1 -timeout 26h -v -run $(if $(BERTH_TIME),TestSoak,TestKilledUnderLoad) ./endurance
 
 .PHONY: test-endurance
 test-endurance: setup-test build ## only the tests that were written to break a running daemon

@@ -11,5 +11,5 @@
 // It needs root, the programs of bin/ ("make build") and the Debian packages of
 // "make setup-test"; whatever is missing is a failure, not a skip. Random draws
 // come from a seed that is printed: BERTH_SEED repeats a run's draws, BERTH_ROUNDS sets
-// how many rounds there are.
+// how many rounds there are, BERTH_TIME how long they go on where that is what counts.
 package endurance

@@ -70,7 +70,9 @@ type ledger struct {
 	requests int
 	// killed is set just before the kill: from then on failures are expected.
 	killed bool
-	began  time.Time
+	// rests is set when no further request is wanted.
+	rests bool
+	began time.Time
 }
 
 func (l *ledger) box(k kind, name string) *box {
@@ -109,6 +111,18 @@ func (l *ledger) count() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.requests
+}
+
+func (l *ledger) rest() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.rests = true
+}
+
+func (l *ledger) resting() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.rests
 }
 
 func (l *ledger) kill() {

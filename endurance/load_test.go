@@ -33,9 +33,9 @@ type worker struct {
 	boxes                  []*box
 }
 
-// work goes on until ctx ends or a request fails.
+// work goes on until ctx ends, the ledger says that it is enough, or a request fails.
 func (w *worker) work(ctx context.Context) {
-	for ctx.Err() == nil {
+	for ctx.Err() == nil && !w.resting() {
 		w.number++
 		if !w.operation()(ctx, fmt.Sprintf("%s-%d", w.prefix, w.number)) {
 			return

@@ -71,6 +71,20 @@ func rounds(t *testing.T, otherwise int) int {
 	return n
 }
 
+// duration is BERTH_TIME or the given time.
+func duration(t *testing.T, otherwise time.Duration) time.Duration {
+	t.Helper()
+	s := os.Getenv("BERTH_TIME")
+	if s == "" {
+		return otherwise
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil {
+		t.Fatalf("BERTH_TIME: %v", err)
+	}
+	return d
+}
+
 // eventually waits until a condition holds.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()

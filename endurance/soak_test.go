@@ -112,6 +112,28 @@ func (s *soak) push(name string) error {
 // the questions.
 func (s *soak) round(seed uint64, round int) (requests int) {
 	draw := rand.New(rand.NewPCG(seed, uint64(round)+1))
+	l, seen := s.load(seed, round, draw, true)
+	s.meanwhile(l, draw)
+	s.kills = 1 + draw.IntN(3)
+	for range s.kills - 1 {
+		s.interrupted(time.Duration(draw.IntN(120)) * time.Millisecond)
+	}
+	s.comesUp()
+	s.check(l, seen)
+	s.clear(round)
+	// Each round has a daemon of its own, which loads what the ones before have left:
+	// memory that grows with the rounds is history that is kept for nothing.
+	if now := s.memory(); s.resident == 0 {
+		s.resident = now
+	} else if now > s.resident+maxGrowth {
+		s.t.Errorf("the daemon has %d KiB after round %d, and had %d KiB after the first", now>>10, round, s.resident>>10)
+	}
+	return l.requests
+}
+
+// load puts load on the daemon for a while, until it is killed in the midst of it or
+// all requests are answered. It gives what was asked for and the events that were seen.
+func (s *soak) load(seed uint64, round int, draw *rand.Rand, kill bool) (*ledger, []event) {
 	l := &ledger{began: time.Now()}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -131,20 +153,17 @@ func (s *soak) round(seed uint64, round int) (requests int) {
 		time.Sleep(time.Millisecond)
 	}
 	time.Sleep(time.Duration(draw.IntN(60)) * time.Millisecond)
-	l.kill()
-	s.Kill()
-	cancel()
-	busy.Wait()
-	s.hc.CloseIdleConnections()
-	s.meanwhile(l, draw)
-	s.kills = 1 + draw.IntN(3)
-	for range s.kills - 1 {
-		s.interrupted(time.Duration(draw.IntN(120)) * time.Millisecond)
+	if kill {
+		l.kill()
+		s.Kill()
+		cancel()
+	} else {
+		l.rest()
 	}
-	s.comesUp()
-	s.check(l, seen())
-	s.clear(round)
-	return l.requests
+	busy.Wait()
+	cancel()
+	s.hc.CloseIdleConnections()
+	return l, seen()
 }
 
 // meanwhile ends some containers' processes while no daemon is there.
@@ -214,15 +233,8 @@ func (s *soak) clear(round int) {
 			s.must(http.MethodDelete, "/images/"+i.ID+"?force=1", nil, http.StatusOK, http.StatusNotFound)
 		}
 	}
-	s.warm() // the daemon is a new one
+	s.warm() // the daemon may be a new one
 	s.settles(s.before)
-	// Each round has a daemon of its own, which loads what the ones before have left:
-	// memory that grows with the rounds is history that is kept for nothing.
-	if now := s.memory(); s.resident == 0 {
-		s.resident = now
-	} else if now > s.resident+maxGrowth {
-		s.t.Errorf("the daemon has %d KiB after round %d, and had %d KiB after the first", now>>10, round, s.resident>>10)
-	}
 }
 
 // maxGrowth is how much the daemon's memory may differ from round to round,

@@ -10,7 +10,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -57,13 +56,7 @@ func TestDrawnFromDocuments(t *testing.T) {
 	e.clear(t)
 	before := e.steady()
 	e.loadBusybox()
-	limit := 12 * time.Second
-	if text := os.Getenv("BERTH_TIME"); text != "" {
-		var err error
-		if limit, err = time.ParseDuration(text); err != nil {
-			t.Fatalf("BERTH_TIME: %v", err)
-		}
-	}
+	limit := duration(t, 12*time.Second)
 	var archive, image bytes.Buffer
 	if err := busybox.Archive(&image, "busybox:latest"); err != nil {
 		t.Fatal(err)
