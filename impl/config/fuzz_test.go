@@ -2,6 +2,9 @@ package config
 
 import (
 	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -33,6 +36,36 @@ func FuzzSocket(f *testing.F) {
 		}
 		if err != nil || strings.ToValidUTF8(text, "") == text && !reflect.DeepEqual(read, Sockets{s}) {
 			t.Errorf("%q became %+v: %v", text, read, err)
+		}
+	})
+}
+
+// FuzzFile reads a file of settings. What is taken passes again, written as it was,
+// and has no setting that no flag has.
+func FuzzFile(f *testing.F) {
+	f.Add([]byte(`{"hosts":["unix:///run/a.sock"],"debug":true,"labels":["a=b"],"sockets":["unix:///b,allow=Images"],"log-opts":{"max-size":"1m"}}`))
+	f.Add([]byte(`{"hosts":null,"group":7}`))
+	f.Add([]byte(`{"unknown":1}`))
+	f.Add([]byte(`null`))
+	path := filepath.Join(f.TempDir(), "a.json")
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, err := Parse([]string{"--config-file", path}, io.Discard)
+		if err != nil {
+			return
+		}
+		var given map[string]json.RawMessage
+		if err := json.Unmarshal(text, &given); err != nil {
+			t.Fatalf("%q was taken: %v", text, err)
+		}
+		if _, ok := given["unknown"]; ok {
+			t.Errorf("%q was taken", text)
+		}
+		again, err := Parse([]string{"--config-file", path}, io.Discard)
+		if err != nil || !reflect.DeepEqual(c, again) {
+			t.Errorf("%q is read in two ways: %v", text, err)
 		}
 	})
 }

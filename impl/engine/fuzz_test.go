@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/seed-50ced230/berth/gen/hub/models"
 	"github.com/seed-50ced230/berth/impl/container"
+	"github.com/seed-50ced230/berth/impl/image/registry"
 	"github.com/seed-50ced230/berth/impl/network"
 	"github.com/seed-50ced230/berth/impl/runtime/defaults"
 )
@@ -49,6 +51,7 @@ func FuzzFilters(f *testing.F) {
 func FuzzWords(f *testing.F) {
 	for _, text := range []string{
 		"SIGRTMIN+3", "9", "1456789.000000001", "-1.5", "ctrl-a,x,ctrl-@", "all", "80-90/udp", "1-65535", "tcp", "0", "a:/b:ro,z", "/a:/b:rshared", "/b", ":/b",
+		`{"configs":{"docker.io":{"username":"a"}},"auths":{"https://index.docker.io/v1/":{"auth":"YTpi"}}}`, `{"docker.io":null,"auths":[]}`,
 		"name:/x/alias", "/a", "10.0.0.0/8", "::/0", "10.0.0.1", "1.2.3.4:80-90:80/tcp", "[", ":", "::", "\x00", "99999999999999999999",
 	} {
 		f.Add(text)
@@ -95,6 +98,13 @@ func FuzzWords(f *testing.F) {
 		}
 		_, err := parsePool(models.IPAMConfig{Gateway: text, AuxAddress: map[string]string{"a": text}})
 		note(err)
+		if auth := registryAuth(base64.URLEncoding.EncodeToString([]byte(text)), "docker.io"); auth != "" {
+			raw, err := base64.URLEncoding.DecodeString(auth)
+			if err != nil || !json.Valid(raw) {
+				t.Errorf("%q: %q is no header: %v", text, auth, err)
+			}
+			_, _ = registry.ParseCredential(auth)
+		}
 		note(checkTmpfs(&models.HostConfig{Tmpfs: map[string]string{"/a": text, text: ""}}, nil))
 		for _, err := range errs {
 			if err != nil && !errdefs.IsInvalidArgument(err) {

@@ -1,6 +1,7 @@
 package logs
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"io"
@@ -8,6 +9,27 @@ import (
 	"path/filepath"
 	"testing"
 )
+
+// FuzzJournal reads any output of journalctl. Records come out in order, and only of
+// the streams that were asked for.
+func FuzzJournal(f *testing.F) {
+	f.Add([]byte(`{"__CURSOR":"c","__REALTIME_TIMESTAMP":"1","PRIORITY":"6","MESSAGE":"a","R":"run","E":"2"}`+"\n"+
+		`{"__CURSOR":"d","__REALTIME_TIMESTAMP":"2","PRIORITY":"3","MESSAGE":[97,10],"CONTAINER_PARTIAL_MESSAGE":"true"}`+"\n"), int64(1))
+	f.Add([]byte(`{"__REALTIME_TIMESTAMP":"1","MESSAGE":null,"R":"run","E":"9223372036854775807"}`+"\n"), int64(5))
+	f.Add([]byte(`{"__REALTIME_TIMESTAMP":"-1","MESSAGE":[256,-1,"x"],"R":"run","E":"-5"}`+"\n{"), int64(-1))
+	f.Fuzz(func(t *testing.T, text []byte, end int64) {
+		r := journalReader{j: Journal{RunField: "R", EndField: "E"}, q: Query{Stdout: true, Tail: -1}, yield: func(rec Record) error {
+			if rec.Stream != "stdout" || rec.Line == nil {
+				t.Errorf("%q: %+v", text, rec)
+			}
+			return nil
+		}}
+		if end > 0 {
+			r.border = &border{run: "run", left: map[string]int64{"stdout": end}}
+		}
+		_ = r.records(bufio.NewReader(bytes.NewReader(text))) // any error will do
+	})
+}
 
 // FuzzRead reads a log of any bytes, from the beginning and by its tail: the tail
 // of all is all, and a tail has no more records than were asked for.

@@ -1,14 +1,77 @@
 package network
 
 import (
+	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/containerd/errdefs"
+
+	"github.com/seed-50ced230/berth/impl/plugin"
 )
+
+// FuzzPlugin has a network and address plugin give any answer to what it is asked
+// for. What is taken of it is what was asked for, or can be used.
+func FuzzPlugin(f *testing.F) {
+	for _, text := range []string{
+		`{"Interface":{"MacAddress":"02:42:ac:11:00:02"}}`, `{"Interface":{"Address":"10.0.0.3/24"}}`, `{"Interface":{"MacAddress":"ff:ff:ff:ff:ff:ff"}}`,
+		`{"InterfaceName":{"SrcName":"veth0","DstPrefix":"eth"},"Gateway":"10.0.0.1","StaticRoutes":[{"Destination":"10.1.0.0/16","RouteType":0,"NextHop":"10.0.0.9"}]}`,
+		`{"InterfaceName":{"SrcName":"../x","DstPrefix":""}}`, `{"PoolID":"p","Pool":"10.0.0.0/24","Data":{"com.docker.network.gateway":"10.0.0.1/24"}}`,
+		`{"Address":"10.0.0.5/24"}`, `{"Err":"no"}`, `null`, `{"RequiresMACAddress":true,"LocalDefaultAddressSpace":"x"}`,
+	} {
+		f.Add([]byte(text))
+	}
+	var answer atomic.Pointer[[]byte]
+	dir := f.TempDir()
+	l, err := net.Listen("unix", filepath.Join(dir, "fuzzed.sock"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		text := []byte(`{"Implements":["NetworkDriver","IpamDriver"]}`)
+		if !strings.HasSuffix(r.URL.Path, "Activate") {
+			text = *answer.Load()
+		}
+		_, _ = w.Write(text)
+	})}
+	go func() { _ = server.Serve(l) }()
+	f.Cleanup(func() { _ = server.Close() })
+	plugins := plugin.New(plugin.Options{Sockets: dir})
+	d, a := remote{plugins, "fuzzed"}, allocator{plugins: plugins, name: "fuzzed"}
+	subnet := netip.MustParsePrefix("10.0.0.0/24")
+	f.Fuzz(func(t *testing.T, text []byte) {
+		answer.Store(&text)
+		ctx := t.Context()
+		e := Endpoint{NetworkID: "n", EndpointID: "e", IPv4: netip.MustParsePrefix("10.0.0.2/24")}
+		made := e
+		if err := d.createEndpoint(ctx, &made); err == nil && (made.IPv4 != e.IPv4 || len(made.MAC) != 6 || made.MAC[0]&1 != 0) {
+			t.Errorf("%q: %+v", text, made)
+		}
+		if j, err := d.join(ctx, "key", e); err == nil {
+			if strings.ContainsAny(j.device+j.prefix, "/ \x00") || j.device == "" || len(j.device) > maxDeviceName || j.gateway.IsValid() && !e.IPv4.Contains(j.gateway) {
+				t.Errorf("%q: %+v", text, j)
+			}
+			for _, r := range j.routes {
+				if !r.To.IsValid() || r.To.Addr().Is6() {
+					t.Errorf("%q: route %+v", text, r)
+				}
+			}
+		}
+		if id, got, gateway, err := a.pool(ctx, "s", false, IPAMConfig{Subnet: subnet}); err == nil && (id == "" || got != subnet || gateway.IsValid() && !subnet.Contains(gateway)) {
+			t.Errorf("%q: pool %q %v %v", text, id, got, gateway)
+		}
+		wanted := netip.MustParseAddr("10.0.0.5")
+		if got, err := a.request(ctx, "p", wanted, nil); err == nil && got != wanted {
+			t.Errorf("%q: address %v", text, got)
+		}
+	})
+}
 
 // FuzzFiles writes hosts and resolv.conf for any settings on a host with any
 // resolv.conf: no setting makes a line of its own, and a container with a
