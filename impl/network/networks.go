@@ -95,6 +95,8 @@ func (d definition) predefined() bool {
 // openNetworks loads the definitions, completes the predefined ones and brings
 // the bridges up.
 func (m *Manager) openNetworks() error {
+	// A write that was cut short; on a read-only disk it stays.
+	_ = os.Remove(m.networksPath() + unfinished)
 	var file networksFile
 	if err := readJSON(m.networksPath(), &file); errdefs.IsDataLoss(err) {
 		aside := m.networksPath() + ".damaged-" + time.Now().UTC().Format("20060102T150405.000")

@@ -2,7 +2,9 @@ package network
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 	"os"
@@ -222,10 +224,15 @@ func TestRestore(t *testing.T) {
 	must(t, netns.Remove(half.Key))
 	must(t, os.WriteFile(e.statePath("torn")+".new", []byte("{"), 0o600))
 	must(t, os.WriteFile(e.statePath("lost"), nil, 0o600))
+	unfinished := e.networksPath() + ".new"
+	must(t, os.WriteFile(unfinished, []byte("{"), 0o600))
 
 	e.crash()
 	want(t, "host while no engine runs", "", TCP, "127.0.0.1:8080", "live")
 	e.open()
+	if _, err := os.Lstat(unfinished); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a write that was cut short left %s: %v", unfinished, err)
+	}
 	if after := ids(); after != before {
 		t.Errorf("network ids changed:\n%s\n%s", before, after)
 	}

@@ -274,10 +274,13 @@ func readJSON(path string, into any) error {
 	return nil
 }
 
+// unfinished ends the name of a file that writeFile has not put in place yet.
+const unfinished = ".new"
+
 // writeFile replaces a file by rename. With sync it is on the disk when the
 // function returns.
 func writeFile(path string, text []byte, mode os.FileMode, sync bool) (err error) {
-	tmp := path + ".new"
+	tmp := path + unfinished
 	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, mode)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", filepath.Base(path), err)
