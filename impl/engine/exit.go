@@ -46,6 +46,17 @@ func (e *Engine) watch(c *container.Container, task *runtime.Task) {
 // next waits until all is done (settle).
 func (e *Engine) finish(ctx context.Context, c *container.Container, task *runtime.Task) {
 	defer e.live(c.ID).settled()
+	mounts := c.Record()
+	restart := e.conclude(ctx, c, task)
+	e.unmountVolumes(ctx, mounts, c.ID)
+	if restart {
+		e.scheduleRestart(c, c.Record())
+	}
+}
+
+// conclude is finish without what drivers of volumes have a part in, and may take
+// their time for; it tells whether the policy wants another run.
+func (e *Engine) conclude(ctx context.Context, c *container.Container, task *runtime.Task) (restart bool) {
 	defer trace.StartRegion(ctx, "end").End()
 	exit, _ := task.Exit()
 	trace.Logf(ctx, "end: run", "%d", exit.At.Sub(task.StartedAt())) // ns, as below
@@ -57,8 +68,7 @@ func (e *Engine) finish(ctx context.Context, c *container.Container, task *runti
 			e.Logger.Error("a container's network could not be released", "container", c.ID, "error", err)
 		}
 	})
-	var restart bool
-	r := c.Update(func(r *container.Record) {
+	c.Update(func(r *container.Record) {
 		r.State = container.State{
 			Status:     container.Exited,
 			ExitCode:   exit.Code,
@@ -86,10 +96,7 @@ func (e *Engine) finish(ctx context.Context, c *container.Container, task *runti
 			e.Logger.Error("what the runtime had of a container could not be removed", "container", c.ID, "error", err)
 		}
 	}
-	e.unmountVolumes(ctx, before, c.ID)
-	if restart {
-		e.scheduleRestart(c, r)
-	}
+	return restart
 }
 
 // restore loads all containers and brings state and kernel together again.
@@ -107,6 +114,7 @@ func (e *Engine) restore(ctx context.Context) error {
 	e.tellCondition(condition)
 	var running []*container.Container
 	var ended []func()
+	over := map[string]bool{} // ended with nobody watching
 	for _, r := range records {
 		known[r.ID] = true
 		if err := e.containers.Reserve(r.Name, r.ID); err != nil {
@@ -130,7 +138,12 @@ func (e *Engine) restore(ctx context.Context) error {
 				running = append(running, c)
 				continue
 			}
-			ended = append(ended, func() { e.finish(ctx, c, task) })
+			over[r.ID] = true
+			ended = append(ended, func() {
+				if e.conclude(ctx, c, task) {
+					e.scheduleRestart(c, c.Record())
+				}
+			})
 		case r.State.Active():
 			// The host was restarted: there is not even a handle.
 			ended = append(ended, func() { e.lost(c) })
@@ -150,7 +163,8 @@ func (e *Engine) restore(ctx context.Context) error {
 			e.Logger.Error("something of containers that do not exist is left", "error", err)
 		}
 	}
-	unmount := e.Volumes.ReconcileMounts(keep)
+	// Aside, since drivers may take their time.
+	unmount := e.Volumes.ReconcileMounts(func(id string) bool { return keep(id) && !over[id] })
 	e.background(func(ctx context.Context) {
 		if err := unmount(ctx); err != nil {
 			e.Logger.Error("volumes of containers that are gone could not be unmounted", "error", err)

@@ -34,11 +34,30 @@ type Remains struct {
 // Remove ends what still runs and removes everything. It goes on after an
 // error and returns all of them.
 func (r Remains) Remove() error {
+	dir, err := r.root()
+	if err != nil {
+		return err
+	}
+	return errors.Join(r.PowerOff(), os.RemoveAll(dir))
+}
+
+// PowerOff ends what runs, as the end of the machine would: processes, mounts and
+// devices are gone, the files are as they were.
+func (r Remains) PowerOff() error {
+	dir, err := r.root()
+	if err != nil {
+		return err
+	}
+	return errors.Join(r.endCgroups(), endProcesses(dir), unmount(dir), r.forgetNetwork())
+}
+
+// root refuses to work where no engine is.
+func (r Remains) root() (string, error) {
 	dir := filepath.Clean(r.Dir)
 	if !filepath.IsAbs(dir) || dir == "/" {
-		return fmt.Errorf("remove the remains in %q: not a directory of an engine", r.Dir)
+		return "", fmt.Errorf("remove the remains in %q: not a directory of an engine", r.Dir)
 	}
-	return errors.Join(r.endCgroups(), endProcesses(dir), unmount(dir), r.forgetNetwork(), os.RemoveAll(dir))
+	return dir, nil
 }
 
 // endCgroups kills what runs in the cgroup and removes it, in every hierarchy.
@@ -50,29 +69,34 @@ func (r Remains) endCgroups() error {
 	if err != nil {
 		return err
 	}
-	var all []error
+	var dirs []string
 	for _, root := range append(roots, "/sys/fs/cgroup"+filepath.Clean(r.Cgroup)) {
-		var dirs []string
+		var below []string
 		_ = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 			if err == nil && d.IsDir() {
-				dirs = append(dirs, path)
+				below = append(below, path)
 			}
 			return nil // gone meanwhile
 		})
-		slices.Reverse(dirs) // children first
-		for _, d := range dirs {
-			if err := endCgroup(d); err != nil {
-				all = append(all, err)
-			}
+		slices.Reverse(below) // children first
+		dirs = append(dirs, below...)
+	}
+	// A frozen process does not die (cgroup v1 freezer, one hierarchy of many; v2's
+	// cgroup.freeze).
+	for _, d := range dirs {
+		_ = os.WriteFile(filepath.Join(d, "freezer.state"), []byte("THAWED"), 0)
+		_ = os.WriteFile(filepath.Join(d, "cgroup.freeze"), []byte("0"), 0)
+	}
+	var all []error
+	for _, d := range dirs {
+		if err := endCgroup(d); err != nil {
+			all = append(all, err)
 		}
 	}
 	return errors.Join(all...)
 }
 
 func endCgroup(dir string) error {
-	// A frozen process does not die (cgroup v1 freezer; v2's cgroup.freeze).
-	_ = os.WriteFile(filepath.Join(dir, "freezer.state"), []byte("THAWED"), 0)
-	_ = os.WriteFile(filepath.Join(dir, "cgroup.freeze"), []byte("0"), 0)
 	var err error
 	for range 200 { // a killed process needs a moment to leave its cgroup
 		procs, _ := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
