@@ -46,13 +46,22 @@ func FuzzWrong(f *testing.F) {
 		}
 	})
 }
+
+func FuzzLarge(f *testing.F) {
+	f.Add(1)
+	f.Fuzz(func(t *testing.T, n int) {
+		if n > 1 {
+			_ = append([]byte(nil), make([]byte, 6<<30)...)
+		}
+	})
+}
 `), 0o644)
 	cmd := exec.Command(filepath.Join(dir, "tools/fuzz"), "--beside", "5s", "report.xml")
 	out, err := cmd.CombinedOutput()
 	if err == nil {
 		t.Error("it ends with success")
 	}
-	for _, want := range []string{"./one FuzzFine execs: ", "=== ./one FuzzWrong FAILED", "not x", "--- ./one/testdata/fuzz/FuzzWrong/", "go test fuzz v1\nstring(", "2 targets, 1 failed"} {
+	for _, want := range []string{"./one FuzzFine execs: ", "=== ./one FuzzWrong FAILED", "not x", "--- ./one/testdata/fuzz/FuzzWrong/", "go test fuzz v1\nstring(", "=== ./one FuzzLarge FAILED", "terminated unexpectedly", "3 targets, 2 failed"} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}
@@ -65,7 +74,7 @@ func FuzzWrong(f *testing.F) {
 	if err == nil {
 		err = xml.Unmarshal(text, &report)
 	}
-	if err != nil || report.Tests != 2 || report.Failures != 1 {
+	if err != nil || report.Tests != 3 || report.Failures != 2 {
 		t.Errorf("%+v %v: %s", report, err, text)
 	}
 }

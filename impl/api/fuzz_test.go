@@ -6,6 +6,7 @@ import (
 
 	"github.com/seed-50ced230/berth/gen"
 	"github.com/seed-50ced230/berth/gen/hub"
+	"github.com/seed-50ced230/berth/testbed/effort"
 )
 
 // FuzzPath takes any method and decoded path to an operation as a request's are.
@@ -20,6 +21,7 @@ func FuzzPath(f *testing.F) {
 		f.Add("POST", path)
 	}
 	f.Fuzz(func(t *testing.T, method, written string) {
+		defer effort.Bound()()
 		cleaned := clean(written)
 		if again := clean(cleaned); again != cleaned {
 			t.Errorf("%q is cleaned to %q and that to %q", written, cleaned, again)

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/containerd/errdefs"
+
+	"github.com/seed-50ced230/berth/testbed/effort"
 )
 
 // FuzzIgnore applies any .dockerignore to a context: nothing but files of the
@@ -17,6 +19,7 @@ func FuzzIgnore(f *testing.F) {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
+		defer effort.Bound()()
 		outside := t.TempDir()
 		dir := filepath.Join(outside, "in")
 		for _, name := range []string{"a/b/c", "a/x", "d", "deep/deep/deep/deep/deep/deep/x"} {
@@ -61,6 +64,7 @@ func FuzzGitAddress(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
+		defer effort.Bound()()
 		repo, ref, dir, ok := gitAddress(text)
 		if !ok {
 			return

@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/containerd/errdefs"
+
+	"github.com/seed-50ced230/berth/testbed/effort"
 )
 
 func write(t testing.TB, path, body string) {
@@ -194,6 +196,7 @@ func FuzzExtract(f *testing.F) {
 	f.Add(archive(f, entry{name: "a/"}, entry{name: "a/l", kind: tar.TypeSymlink, link: "/etc"}, entry{name: "a/l/x", body: "x"}, entry{name: "h", kind: tar.TypeLink, link: "a/l"}))
 	f.Add(archive(f, entry{name: "../x"}))
 	f.Fuzz(func(t *testing.T, data []byte) {
+		defer effort.Bound()()
 		outside := t.TempDir()
 		dir := filepath.Join(outside, "in")
 		if err := os.Mkdir(dir, 0o755); err != nil {
@@ -216,6 +219,7 @@ func FuzzDockerfile(f *testing.F) {
 	f.Add([]byte("ARG A=b\nFROM a AS b\nRUN [\"x\"]\nONBUILD COPY --from=x a b\nENV A=${B:-c} D e\nLABEL \"x\"=y\n# c\nEXPOSE 1-2/udp\n"))
 	f.Add([]byte("# escape=`\nFROM x\nRUN a `\n b\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
+		defer effort.Bound()()
 		d, err := parseDockerfile(data, map[string]string{"k": "v"})
 		if err != nil {
 			if !errdefs.IsInvalidArgument(err) {

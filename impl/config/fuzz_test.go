@@ -8,6 +8,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/seed-50ced230/berth/testbed/effort"
 )
 
 // FuzzSocket reads a value of --socket. What is taken has a socket's file, allows
@@ -17,6 +19,7 @@ func FuzzSocket(f *testing.F) {
 	f.Add("unix:///run/a.sock,allow=A,allow=B,label=a=b=c,label=d=")
 	f.Add("unix://a,allow=")
 	f.Fuzz(func(t *testing.T, text string) {
+		defer effort.Bound()()
 		s, err := parseSocket(text)
 		if err != nil {
 			return
@@ -49,6 +52,7 @@ func FuzzFile(f *testing.F) {
 	f.Add([]byte(`null`))
 	path := filepath.Join(f.TempDir(), "a.json")
 	f.Fuzz(func(t *testing.T, text []byte) {
+		defer effort.Bound()()
 		if err := os.WriteFile(path, text, 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -3,6 +3,8 @@ package container
 import (
 	"encoding/json"
 	"testing"
+
+	"github.com/seed-50ced230/berth/testbed/effort"
 )
 
 // FuzzRecord reads a record as it is at the daemon's start. What can be read is
@@ -13,6 +15,7 @@ func FuzzRecord(f *testing.F) {
 	f.Add([]byte(`{"Config":null,"State":{"Status":7}}`))
 	f.Add([]byte(`null`))
 	f.Fuzz(func(t *testing.T, text []byte) {
+		defer effort.Bound()()
 		r, err := read(text)
 		if err != nil {
 			return

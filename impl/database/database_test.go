@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/seed-50ced230/berth/testbed/effort"
 )
 
 const records = 400
@@ -208,6 +210,7 @@ func FuzzCheck(f *testing.F) {
 	f.Add(seed, uint32(0), uint64(0))
 	f.Add(seed, uint32(4096*3+10), ^uint64(0))
 	f.Fuzz(func(t *testing.T, b []byte, at uint32, flip uint64) {
+		defer effort.Bound()()
 		if len(b) >= 8 {
 			i := int(at) % (len(b) - 7)
 			order.PutUint64(b[i:], order.Uint64(b[i:])^flip)

@@ -17,6 +17,7 @@ import (
 	"github.com/seed-50ced230/berth/impl/image/registry"
 	"github.com/seed-50ced230/berth/impl/network"
 	"github.com/seed-50ced230/berth/impl/runtime/defaults"
+	"github.com/seed-50ced230/berth/testbed/effort"
 )
 
 // FuzzFilters reads the parameter filters: what it says can be written and read
@@ -28,6 +29,7 @@ func FuzzFilters(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
+		defer effort.Bound()()
 		read, err := parseFilters(text)
 		if err != nil {
 			if !errdefs.IsInvalidArgument(err) {
@@ -57,6 +59,7 @@ func FuzzWords(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
+		defer effort.Bound()()
 		var errs []error
 		note := func(err error) bool {
 			errs = append(errs, err)
@@ -125,6 +128,7 @@ func FuzzSettings(f *testing.F) {
 		"LogConfig":{"Type":"syslog","Config":{"syslog-address":"udp://127.0.0.1:514","tag":"{{range .}}"}},"BlkioWeightDevice":[{"Path":"/dev/x","Weight":10}]}}`))
 	e := &Engine{containers: container.NewRegistry()}
 	f.Fuzz(func(t *testing.T, text []byte) {
+		defer effort.Bound()()
 		var b models.ContainerCreateRequest
 		if json.Unmarshal(text, &b) != nil {
 			return
@@ -191,6 +195,7 @@ func FuzzUser(f *testing.F) {
 	}
 	f.Cleanup(func() { tree.Close() })
 	f.Fuzz(func(t *testing.T, name, group, passwd, groups string) {
+		defer effort.Bound()()
 		for file, text := range map[string]string{"passwd": passwd, "group": groups} {
 			if err := os.WriteFile(filepath.Join(dir, "etc", file), []byte(text), 0o644); err != nil {
 				t.Fatal(err)

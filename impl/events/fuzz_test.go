@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"testing"
 	"time"
+
+	"github.com/seed-50ced230/berth/testbed/effort"
 )
 
 // FuzzOpen continues a history of any bytes: it is read, an event is added, and
@@ -15,6 +17,7 @@ func FuzzOpen(f *testing.F) {
 	f.Add([]byte(`{"time":"2026-01-02T03:04:05Z"`), []byte("{}\n\x00\n"))
 	f.Add([]byte(`{"time":"9999-12-31T23:59:59.999999999Z"}`+"\n"), []byte(`{"time":"0001-01-01T00:00:00+23:59"}`+"\n"))
 	f.Fuzz(func(t *testing.T, newer, older []byte) {
+		defer effort.Bound()()
 		dir := t.TempDir()
 		for name, text := range map[string][]byte{"events.jsonl": newer, "events.1.jsonl": older} {
 			if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {

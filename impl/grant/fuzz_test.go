@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"slices"
 	"testing"
+
+	"github.com/seed-50ced230/berth/testbed/effort"
 )
 
 // FuzzNarrow: whatever a client writes as the conditions of a list, the engine gets the
@@ -21,6 +23,7 @@ func FuzzNarrow(f *testing.F) {
 	}
 	l := &limited{g, &world{}}
 	f.Fuzz(func(t *testing.T, filters string) {
+		defer effort.Bound()()
 		narrowed, err := l.narrow(t.Context(), filters)
 		if err != nil {
 			return

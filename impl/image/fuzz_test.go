@@ -17,6 +17,7 @@ import (
 
 	"github.com/seed-50ced230/berth/impl/image/registry"
 	"github.com/seed-50ced230/berth/impl/image/testimage"
+	"github.com/seed-50ced230/berth/testbed/effort"
 )
 
 // FuzzLoad: whatever an archive holds, loading it ends, and the store it was
@@ -29,6 +30,7 @@ func FuzzLoad(f *testing.F) {
 	}
 	f.Add(legacy.Bytes())
 	f.Fuzz(func(t *testing.T, b []byte) {
+		defer effort.Bound()()
 		outer := t.TempDir()
 		s, err := Open(filepath.Join(outer, "store"), Options{MaxLayerBytes: 1 << 24, MaxLayerEntries: 1000})
 		if err != nil {
@@ -58,6 +60,7 @@ func FuzzName(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
+		defer effort.Bound()()
 		tagged, err := parseTagged(s, "")
 		if err != nil {
 			return
@@ -121,6 +124,7 @@ func FuzzPull(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, kind uint8, manifest, config []byte) {
+		defer effort.Bound()()
 		s, err := Open(filepath.Join(t.TempDir(), "store"), Options{MaxLayerBytes: 1 << 24, MaxLayerEntries: 1000, Logger: slog.New(slog.DiscardHandler)})
 		if err != nil {
 			t.Fatal(err)

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/seed-50ced230/berth/testbed/effort"
 )
 
 // slow is what a record means, by encoding/json.
@@ -52,6 +54,7 @@ func FuzzDecode(f *testing.F) {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, line []byte) {
+		defer effort.Bound()()
 		want, wantOK := slow(line)
 		before := bytes.Clone(line)
 		if _, ok := decodeWritten(line); !ok && !bytes.Equal(line, before) {

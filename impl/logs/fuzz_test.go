@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/seed-50ced230/berth/testbed/effort"
 )
 
 // FuzzJournal reads any output of journalctl. Records come out in order, and only of
@@ -18,6 +20,7 @@ func FuzzJournal(f *testing.F) {
 	f.Add([]byte(`{"__REALTIME_TIMESTAMP":"1","MESSAGE":null,"R":"run","E":"9223372036854775807"}`+"\n"), int64(5))
 	f.Add([]byte(`{"__REALTIME_TIMESTAMP":"-1","MESSAGE":[256,-1,"x"],"R":"run","E":"-5"}`+"\n{"), int64(-1))
 	f.Fuzz(func(t *testing.T, text []byte, end int64) {
+		defer effort.Bound()()
 		r := journalReader{j: Journal{RunField: "R", EndField: "E"}, q: Query{Stdout: true, Tail: -1}, yield: func(rec Record) error {
 			if rec.Stream != "stdout" || rec.Line == nil {
 				t.Errorf("%q: %+v", text, rec)
@@ -38,6 +41,7 @@ func FuzzRead(f *testing.F) {
 	f.Add([]byte("\n\n{\"log\":\n{}\n"), 2)
 	f.Add([]byte(`{"log":"torn`), 1)
 	f.Fuzz(func(t *testing.T, text []byte, tail int) {
+		defer effort.Bound()()
 		path := filepath.Join(t.TempDir(), "a.log")
 		if err := os.WriteFile(path, text, 0o600); err != nil {
 			t.Fatal(err)

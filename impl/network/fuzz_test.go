@@ -14,6 +14,7 @@ import (
 	"github.com/containerd/errdefs"
 
 	"github.com/seed-50ced230/berth/impl/plugin"
+	"github.com/seed-50ced230/berth/testbed/effort"
 )
 
 // FuzzPlugin has a network and address plugin give any answer to what it is asked
@@ -46,6 +47,7 @@ func FuzzPlugin(f *testing.F) {
 	d, a := remote{plugins, "fuzzed"}, allocator{plugins: plugins, name: "fuzzed"}
 	subnet := netip.MustParsePrefix("10.0.0.0/24")
 	f.Fuzz(func(t *testing.T, text []byte) {
+		defer effort.Bound()()
 		answer.Store(&text)
 		ctx := t.Context()
 		e := Endpoint{NetworkID: "n", EndpointID: "e", IPv4: netip.MustParsePrefix("10.0.0.2/24")}
@@ -81,6 +83,7 @@ func FuzzFiles(f *testing.F) {
 	f.Add("web.example.org", "", "a b:::1", " 1.1.1.1 ", ".", "", "nameserver fe80::1%eth0\n nameserver 10.0.0.1")
 	f.Add("", "", "a\n127.0.0.1 b:1.2.3.4", "", "", "", "nameserver\nnameserver x\n\x00")
 	f.Fuzz(func(t *testing.T, host, domain, extra, dns, search, option, resolv string) {
+		defer effort.Bound()()
 		spec := FilesSpec{Mode: ModeBridge, Hostname: host, Domainname: domain, ExtraHosts: []string{extra}, Addresses: []netip.Addr{netip.MustParseAddr("10.0.0.2")}}
 		if err := spec.Validate(); err == nil {
 			text, err := hostsText(spec)
@@ -126,6 +129,7 @@ func FuzzHosts(f *testing.F) {
 	dir := f.TempDir()
 	m := &Manager{}
 	f.Fuzz(func(t *testing.T, text []byte) {
+		defer effort.Bound()()
 		path := filepath.Join(dir, "hosts")
 		if err := os.WriteFile(path, text, 0o644); err != nil {
 			t.Fatal(err)

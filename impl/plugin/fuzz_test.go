@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/seed-50ced230/berth/testbed/effort"
 )
 
 // FuzzSpecification reads the files .spec and .json that name a plugin's address.
@@ -15,6 +17,7 @@ func FuzzSpecification(f *testing.F) {
 	f.Add(".json", `{"addr":"http://[::1]:1/base/"}`)
 	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, ext, text string) {
+		defer effort.Bound()()
 		if ext != ".json" {
 			ext = ".spec"
 		}
@@ -54,6 +57,7 @@ func FuzzAnswer(f *testing.F) {
 	f.Add(200, []byte(`null`))
 	f.Add(302, []byte("<html>"))
 	f.Fuzz(func(t *testing.T, status int, text []byte) {
+		defer effort.Bound()()
 		var answer struct{ Allow bool }
 		err := (&Plugin{name: "a"}).decode("AuthZPlugin.AuthZReq", status, "a status", text, &answer)
 		if err == nil && answer.Allow && (status != 200 || !strings.Contains(strings.ToLower(string(text)), "true")) {

@@ -3,6 +3,8 @@ package stream
 import (
 	"bytes"
 	"testing"
+
+	"github.com/seed-50ced230/berth/testbed/effort"
 )
 
 // FuzzSplit reads frames of any bytes. What it takes apart can be put together
@@ -12,6 +14,7 @@ func FuzzSplit(f *testing.F) {
 	f.Add([]byte("\x00\x00\x00\x00\xff\xff\xff\xffx"))
 	f.Add([]byte("\x03\x00\x00\x00\x00\x00\x00\x00"))
 	f.Fuzz(func(t *testing.T, text []byte) {
+		defer effort.Bound()()
 		var out, err bytes.Buffer
 		failed := Split(&out, &err, bytes.NewReader(text))
 		if out.Len()+err.Len() > len(text) {

@@ -4,6 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/seed-50ced230/berth/testbed/effort"
 )
 
 // FuzzRemap reads the setting with any files of users and of the ids that they may
@@ -14,6 +16,7 @@ func FuzzRemap(f *testing.F) {
 	f.Add("a:b:c", ":", "::", "a:-1:99999999999999999999", "a:0:1")
 	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, value, passwd, group, subuid, subgid string) {
+		defer effort.Bound()()
 		if value == "default" {
 			return // makes a user
 		}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/seed-50ced230/berth/impl/plugin"
+	"github.com/seed-50ced230/berth/testbed/effort"
 )
 
 // FuzzPlugin has a volume plugin give any answer. Names can be used, and places are
@@ -44,6 +45,7 @@ func FuzzPlugin(f *testing.F) {
 	r := remote{p}
 	usable := func(path string) bool { return filepath.IsAbs(path) && !strings.ContainsRune(path, 0) }
 	f.Fuzz(func(t *testing.T, text []byte) {
+		defer effort.Bound()()
 		answer.Store(&text)
 		ctx := t.Context()
 		if k, err := r.get(ctx, "v"); err == nil && (k.Name != "v" || k.Mountpoint != "" && !usable(k.Mountpoint)) {
@@ -72,6 +74,7 @@ func FuzzDefinition(f *testing.F) {
 	f.Add([]byte(`{"Version":1,"Name":"a","Options":{"type":"tmpfs"}}`))
 	f.Add([]byte(`{"version":2}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
+		defer effort.Bound()()
 		dir := filepath.Join(t.TempDir(), dirName("a"))
 		if err := os.MkdirAll(filepath.Join(dir, usersDir), 0o700); err != nil {
 			t.Fatal(err)

@@ -3,6 +3,8 @@ package wire
 import (
 	"encoding/json"
 	"testing"
+
+	"github.com/seed-50ced230/berth/testbed/effort"
 )
 
 // FuzzForms reads the properties that clients write in several forms. What is
@@ -23,6 +25,7 @@ func FuzzForms(f *testing.F) {
 		P StringSlice
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
+		defer effort.Bound()()
 		var m forms
 		if json.Unmarshal(text, &m) != nil {
 			return

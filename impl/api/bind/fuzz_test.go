@@ -11,6 +11,7 @@ import (
 	"github.com/containerd/errdefs"
 
 	"github.com/seed-50ced230/berth/gen/hub/models"
+	"github.com/seed-50ced230/berth/testbed/effort"
 )
 
 // FuzzRequest reads parameters and a body, a form or JSON, of any text. A fault is the
@@ -22,6 +23,7 @@ func FuzzRequest(f *testing.F) {
 	f.Add("", "", `null`)
 	f.Add(";a=1", "text/plain", `{"image":1,"Image":"x","IMAGE":null} {}`)
 	f.Fuzz(func(t *testing.T, query, contentType, text string) {
+		defer effort.Bound()()
 		r := httptest.NewRequest("POST", "/", strings.NewReader(text))
 		r.URL.RawQuery = query
 		r.Header.Set("Content-Type", contentType)

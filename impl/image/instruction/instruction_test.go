@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/containerd/errdefs"
+
+	"github.com/seed-50ced230/berth/testbed/effort"
 )
 
 func TestParse(t *testing.T) {
@@ -67,6 +69,7 @@ func FuzzParse(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
+		defer effort.Bound()()
 		list, err := Parse(s)
 		if err != nil && !errdefs.IsInvalidArgument(err) {
 			t.Errorf("class of %v", err)

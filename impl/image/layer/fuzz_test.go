@@ -11,6 +11,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/seed-50ced230/berth/impl/image/layer"
+	"github.com/seed-50ced230/berth/testbed/effort"
 )
 
 // FuzzUnpack: whatever a layer's tar holds, unpacking ends, nothing appears
@@ -22,6 +23,7 @@ func FuzzUnpack(f *testing.F) {
 	f.Add(tarOf(f, file{Name: ".wh..wh.plnk/1", Body: []byte("1")}, file{Name: "one", Typeflag: tar.TypeLink, Linkname: ".wh..wh.plnk/1"}, file{Name: "one", Body: []byte("2")}))
 	f.Add(sparse(1<<20, []byte("data")))
 	f.Fuzz(func(t *testing.T, b []byte) {
+		defer effort.Bound()()
 		ctx := context.Background()
 		outer := t.TempDir()
 		dir := filepath.Join(outer, "layer")
@@ -62,6 +64,7 @@ func FuzzAssemble(f *testing.F) {
 	f.Add(recipe)
 	f.Add(recipe[:len(recipe)/2])
 	f.Fuzz(func(t *testing.T, b []byte) {
+		defer effort.Bound()()
 		dir := t.TempDir()
 		if err := os.Mkdir(filepath.Join(dir, layer.DiffDir), 0o755); err != nil {
 			t.Fatal(err)

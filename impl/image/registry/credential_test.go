@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/seed-50ced230/berth/testbed/effort"
 )
 
 func TestParseCredential(t *testing.T) {
@@ -74,6 +76,7 @@ func FuzzParseCredential(f *testing.F) {
 	f.Add("e30=")
 	f.Add(base64.URLEncoding.EncodeToString([]byte(`{"username":"a","password":"b"}`)))
 	f.Fuzz(func(t *testing.T, header string) {
+		defer effort.Bound()()
 		if cred, ok := ParseCredential(header); !ok && cred != (Credential{}) {
 			t.Error("a malformed header gives credentials")
 		}
@@ -84,6 +87,7 @@ func FuzzParseChallenges(f *testing.F) {
 	f.Add(`Bearer realm="https://a/t",service="s",scope="repository:x:pull,push", Basic realm=x`)
 	f.Add(`a="\`)
 	f.Fuzz(func(t *testing.T, header string) {
+		defer effort.Bound()()
 		for _, c := range parseChallenges([]string{header}) {
 			if c.scheme == "" || c.params == nil {
 				t.Errorf("challenge %+v", c)

@@ -21,6 +21,8 @@ import (
 	"github.com/distribution/reference"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/seed-50ced230/berth/testbed/effort"
 )
 
 // hostile serves requests for repository x as the test says and gives the
@@ -298,6 +300,7 @@ func FuzzLink(f *testing.F) {
 		fmt.Fprint(w, `{"name":"x","tags":["a"]}`)
 	})
 	f.Fuzz(func(t *testing.T, header string) {
+		defer effort.Bound()()
 		clean := strings.Map(func(r rune) rune {
 			if r < ' ' || r > '~' {
 				return -1

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"golang.org/x/net/dns/dnsmessage"
+
+	"github.com/seed-50ced230/berth/testbed/effort"
 )
 
 // fixed knows one name.
@@ -108,6 +110,7 @@ func FuzzAnswer(f *testing.F) {
 	f.Add(pack(f, ask("1.0.0.10.in-addr.arpa.", dnsmessage.TypePTR)), false)
 	f.Add([]byte("0000\x00\x01000000\xc0\x0c0000"), false) // a name that points at itself
 	f.Fuzz(func(t *testing.T, msg []byte, tcp bool) {
+		defer effort.Bound()()
 		q, answer := s.answer(msg, tcp)
 		if answer == nil {
 			return

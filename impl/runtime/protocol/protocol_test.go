@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"github.com/seed-50ced230/berth/testbed/effort"
 )
 
 func TestParseExit(t *testing.T) {
@@ -66,6 +68,7 @@ func FuzzReaders(f *testing.F) {
 	f.Add(make([]byte, 40))
 	f.Add([]byte("BRTH\x01\x00\x00\x00"))
 	f.Fuzz(func(t *testing.T, text []byte) {
+		defer effort.Bound()()
 		r := bytes.NewReader(text)
 		if _, err := ReadEvent(r); (err == nil) != (len(text) >= 32) || err == nil && r.Len() != len(text)-32 {
 			t.Errorf("an event of %d bytes: %v", len(text), err)
