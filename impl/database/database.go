@@ -123,17 +123,32 @@ func Salvage(path string) (*Salvaged, error) {
 			return nil, err
 		}
 	}
-	fresh := path + ".new"
-	if err := os.Remove(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	fresh, err := write(path, records)
+	if err != nil {
 		return nil, err
-	}
-	if err := write(fresh, records); err != nil {
-		return nil, fmt.Errorf("write %s: %w", fresh, err)
 	}
 	if s.Aside, err = aside(path); err != nil {
 		return nil, err
 	}
-	return s, os.Rename(fresh, path)
+	return s, replace(path, fresh)
+}
+
+// replace puts a new file in the place of the one at path, if there is any. After a
+// loss of power there is one of the two, whole.
+func replace(path, fresh string) error {
+	if err := os.Rename(fresh, path); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// syncDir has the names in a directory written to the disk.
+func syncDir(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 // asideInfix is between the name of a file and the time at which it was put aside.
@@ -153,10 +168,15 @@ func aside(path string) (string, error) {
 	}
 }
 
-func write(path string, records map[string]map[string][]byte) error {
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: time.Second})
+// write makes a file with records beside the one at path, on the disk when it returns.
+func write(path string, records map[string]map[string][]byte) (fresh string, err error) {
+	fresh = path + ".new"
+	if err := os.Remove(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	db, err := bbolt.Open(fresh, 0o600, &bbolt.Options{Timeout: time.Second})
 	if err != nil {
-		return err
+		return "", fmt.Errorf("write %s: %w", fresh, err)
 	}
 	err = db.Update(func(tx *bbolt.Tx) error {
 		for name, list := range records {
@@ -175,5 +195,8 @@ func write(path string, records map[string]map[string][]byte) error {
 		}
 		return nil
 	})
-	return errors.Join(err, db.Close())
+	if err = errors.Join(err, db.Close()); err != nil {
+		return "", fmt.Errorf("write %s: %w", fresh, err)
+	}
+	return fresh, nil
 }

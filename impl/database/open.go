@@ -56,6 +56,9 @@ func Open(path string, named []string, buckets ...[]byte) (_ *bbolt.DB, c Condit
 	if c.Salvaged != nil {
 		c.Aside = c.Salvaged.Aside
 	}
+	if err := create(path, buckets); err != nil && !errors.Is(err, unix.EROFS) {
+		return nil, c, fmt.Errorf("make %s: %w", path, err)
+	}
 	db, err := bbolt.Open(path, 0o600, options)
 	if errors.Is(err, unix.EROFS) {
 		c.ReadOnly, options.ReadOnly = true, true
@@ -74,6 +77,23 @@ func Open(path string, named []string, buckets ...[]byte) (_ *bbolt.DB, c Condit
 		return nil, c, errors.Join(fmt.Errorf("open %s: %w", path, err), db.Close())
 	}
 	return db, c, nil
+}
+
+// create makes the file if it is not there or empty. It comes to its place when it is
+// whole and on the disk: what bbolt had begun when power was lost would be damaged.
+func create(path string, buckets [][]byte) error {
+	if st, err := os.Stat(path); err == nil && st.Size() > 0 || err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	records := map[string]map[string][]byte{}
+	for _, name := range buckets {
+		records[string(name)] = nil
+	}
+	fresh, err := write(path, records)
+	if err != nil {
+		return err
+	}
+	return replace(path, fresh)
 }
 
 // lastAside is the newest damaged file beside the one at path, or empty.

@@ -105,3 +105,33 @@ func TestInUse(t *testing.T) {
 		t.Fatalf("opened twice: %v %v", err, c)
 	}
 }
+
+// TestOpenAfterACutCreation: of a file whose making was cut short there is nothing at
+// its place, and what is beside it hinders nothing.
+func TestOpenAfterACutCreation(t *testing.T) {
+	whole := filledBytes(t)
+	for _, n := range []int{0, 512, 4096, 4608, 8192, len(whole)} {
+		path := filepath.Join(t.TempDir(), "db")
+		if err := os.WriteFile(path+".new", whole[:n], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		db, c, err := Open(path, nil, things)
+		if err != nil || c != (Condition{}) {
+			t.Fatalf("cut after %d bytes: %v %+v", n, err, c)
+		}
+		if err := db.View(func(tx *bbolt.Tx) error {
+			if k, _ := tx.Bucket(things).Cursor().First(); k != nil {
+				return fmt.Errorf("it holds %q", k)
+			}
+			return nil
+		}); err != nil {
+			t.Error(err)
+		}
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+		if entries, err := os.ReadDir(filepath.Dir(path)); err != nil || len(entries) != 1 {
+			t.Errorf("cut after %d bytes: beside the file lies %v %v", n, entries, err)
+		}
+	}
+}
