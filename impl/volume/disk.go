@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // definition is volume.json. A directory below volumes without one is a volume
@@ -187,10 +189,13 @@ func (v *volume) make() (err error) {
 }
 
 // unmake removes a volume; the definition goes first, so that Open finishes an
-// interrupted removal instead of showing half a volume.
+// interrupted removal instead of showing half a volume, also after a loss of power.
 func (v *volume) unmake() error {
 	// A removal that failed before has removed it already.
 	if err := os.Remove(v.definitionPath()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := syncDir(v.dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return removeTree(v.dir)
@@ -204,7 +209,9 @@ func (v *volume) has(file string) bool {
 func (v *volume) populated() bool     { return v.has(populatedFile) }
 func (v *volume) halfPopulated() bool { return v.has(populatingFile) }
 
-// populate copies into dir, where the volume's data are.
+// populate copies into dir, where the volume's data are. What was copied is on the disk
+// before the mark that it is there, and that one when populate returns: a copy that a
+// loss of power had emptied would be taken for the image's content for ever.
 func (v *volume) populate(dir string, copy func(dir string) error) error {
 	if v.populated() {
 		return nil
@@ -232,10 +239,28 @@ func (v *volume) populate(dir string, copy func(dir string) error) error {
 	if entries, err = os.ReadDir(dir); err == nil && len(entries) == 0 {
 		err = os.Remove(marker) // another image may have content for it
 	} else if err == nil {
-		err = os.Rename(marker, done)
+		if err = syncFiles(dir); err == nil {
+			err = os.Rename(marker, done)
+		}
+		if err == nil {
+			err = syncDir(v.dir)
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("populate volume %s: %w", v.def.Name, err)
+	}
+	return nil
+}
+
+// syncFiles has all writes to a directory's file system written to the disk.
+func syncFiles(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if err := unix.Syncfs(int(d.Fd())); err != nil {
+		return fmt.Errorf("syncfs: %w", err)
 	}
 	return nil
 }

@@ -21,6 +21,12 @@ func (s *Store) Acquire(name, containerID string) error {
 		return err
 	}
 	defer vol.mu.Unlock()
+	s.mu.Lock()
+	_, known := vol.users[containerID]
+	s.mu.Unlock()
+	if known {
+		return nil
+	}
 	if err := os.WriteFile(vol.userPath(containerID), nil, 0o600); err != nil {
 		return fmt.Errorf("record user of volume %s: %w", name, err)
 	}
