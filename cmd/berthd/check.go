@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/docker/go-units"
+	"github.com/opencontainers/go-digest"
 
 	"github.com/seed-50ced230/berth/impl/config"
 	"github.com/seed-50ced230/berth/impl/container"
@@ -58,7 +59,7 @@ func checkRoot(ctx context.Context, c *config.Config, out io.Writer) (damaged bo
 		}
 	}
 	began := time.Now()
-	containersDamaged, err := checkContainers(c, out)
+	records, containersDamaged, err := checkContainers(c, out)
 	if err != nil {
 		return false, err
 	}
@@ -67,7 +68,7 @@ func checkRoot(ctx context.Context, c *config.Config, out io.Writer) (damaged bo
 		fmt.Fprintln(out, "there are no images")
 		return containersDamaged, nil
 	}
-	report, imagesDamaged, err := checkImages(ctx, root, c.Repair, out)
+	report, imagesDamaged, err := checkImages(ctx, root, c.Repair, records, out)
 	if err != nil {
 		return false, err
 	}
@@ -99,7 +100,7 @@ func refuseRunning(execRoot string) error {
 }
 
 // checkImages gives an empty report if the database is damaged and may not be repaired.
-func checkImages(ctx context.Context, root string, repair bool, out io.Writer) (report *image.Report, damaged bool, err error) {
+func checkImages(ctx context.Context, root string, repair bool, records []*container.Record, out io.Writer) (report *image.Report, damaged bool, err error) {
 	if repair {
 		done, err := image.RepairDatabase(root)
 		if err != nil {
@@ -110,8 +111,13 @@ func checkImages(ctx context.Context, root string, repair bool, out io.Writer) (
 			damaged = len(done.Lost) > 0
 		}
 	}
+	images := map[string]digest.Digest{}
+	for _, r := range records {
+		images[r.ID] = r.Image
+	}
 	// What it logs is in the report, too.
-	store, err := image.Open(root, image.Options{ReadOnly: !repair, Logger: slog.New(slog.DiscardHandler)})
+	store, err := image.Open(root, image.Options{ReadOnly: !repair, Logger: slog.New(slog.DiscardHandler),
+		ImageOf: func(id string) digest.Digest { return images[id] }})
 	if errors.Is(err, database.ErrDamaged) {
 		fmt.Fprintln(out, "images:", err)
 		return &image.Report{}, true, nil
@@ -148,8 +154,8 @@ func containerDirs(c *config.Config) []string {
 // checkContainers looks at the records of the containers. One that makes no sense
 // is left: the daemon does not serve it, but its files may be wanted. So are the
 // files of a container without a record, which the daemon keeps, too, as long as
-// the damaged database lies aside.
-func checkContainers(c *config.Config, out io.Writer) (damaged bool, err error) {
+// the damaged database lies aside. It gives those that can be read.
+func checkContainers(c *config.Config, out io.Writer) (records []*container.Record, damaged bool, err error) {
 	file := containersFile(c)
 	err = database.Check(file, containerDirs(c)...)
 	salvaged := false
@@ -157,28 +163,28 @@ func checkContainers(c *config.Config, out io.Writer) (damaged bool, err error) 
 	case errors.Is(err, database.ErrDamaged) && c.Repair:
 		done, err := database.Salvage(file)
 		if err != nil {
-			return false, err
+			return nil, false, err
 		}
 		printSalvaged(out, "containers", done)
 		salvaged, damaged = true, len(done.Lost) > 0
 	case errors.Is(err, database.ErrDamaged):
 		fmt.Fprintln(out, "containers:", err)
-		return true, nil
+		return nil, true, nil
 	case err != nil:
-		return false, err
+		return nil, false, err
 	}
 	known := map[string]bool{}
-	records, err := container.ReadStore(file, func(id string, err error) {
+	records, err = container.ReadStore(file, func(id string, err error) {
 		damaged, known[id] = true, true
 		fmt.Fprintf(out, "container %s: its record cannot be read, so it is not served; its files are kept: %v\n", id, err)
 	})
 	if err != nil || !salvaged {
-		return damaged, err
+		return records, damaged, err
 	}
 	for _, r := range records {
 		known[r.ID] = true
 	}
-	return damaged, printStrays(filepath.Join(c.DataRoot, "image", "rw"), known, out)
+	return records, damaged, printStrays(filepath.Join(c.DataRoot, "image", "rw"), known, out)
 }
 
 // printStrays tells which containers' files have no record.

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/opencontainers/go-digest"
+
 	"github.com/seed-50ced230/berth/impl/api"
 	"github.com/seed-50ced230/berth/impl/api/listen"
 	"github.com/seed-50ced230/berth/impl/authz"
@@ -191,7 +193,7 @@ func open(c *config.Config, log *slog.Logger, closers *[]func() error) (*engine.
 		return nil, err
 	}
 	closing(p.Containers.Close)
-	if p.Images, err = image.Open(filepath.Join(c.DataRoot, "image"), image.Options{Logger: log}); err != nil {
+	if p.Images, err = image.Open(filepath.Join(c.DataRoot, "image"), image.Options{Logger: log, ImageOf: imageOf(p.Containers)}); err != nil {
 		return nil, err
 	}
 	closing(p.Images.Close)
@@ -226,6 +228,16 @@ func open(c *config.Config, log *slog.Logger, closers *[]func() error) (*engine.
 	}
 	closing(p.Logs.Close)
 	return p, nil
+}
+
+// imageOf finds the image of a container.
+func imageOf(containers *container.Store) func(string) digest.Digest {
+	return func(id string) digest.Digest {
+		if r := containers.Get(id); r != nil {
+			return r.Image
+		}
+		return ""
+	}
 }
 
 // shimPath is --shim or the program beside this one.

@@ -85,6 +85,20 @@ func (s *Store) Delete(id string) error {
 	return nil
 }
 
+// Get gives one record; nil if there is none that can be read.
+func (s *Store) Get(id string) (r *Record) {
+	_ = s.db.View(func(tx *bolt.Tx) (err error) {
+		if b := tx.Bucket(bucketContainers); b != nil {
+			r, err = read(b.Get([]byte(id)))
+		}
+		return err
+	})
+	if r == nil || r.ID != id {
+		return nil
+	}
+	return r
+}
+
 var errIncomplete = errors.New("the record is incomplete")
 
 // read takes a record that has what every container has.

@@ -279,6 +279,13 @@ func (r *removal) delete(id digest.Digest, force, prune, quiet bool) error {
 // dropImage removes the image's record and the layers that nobody needs any
 // more, topmost first. The caller holds writing.
 func (s *Store) dropImage(img *Image) ([]digest.Digest, error) {
+	if s.hasWritable(img.Top) {
+		// Containers keep the layers, but after a loss of power only those whose
+		// own layers are on the disk.
+		if err := s.syncFiles(); err != nil {
+			return nil, err
+		}
+	}
 	if err := s.transact(change{drop: []digest.Digest{img.ID}}); err != nil {
 		return nil, err
 	}
@@ -286,6 +293,18 @@ func (s *Store) dropImage(img *Image) ([]digest.Digest, error) {
 	delete(s.images, img.ID)
 	s.mu.Unlock()
 	return s.releaseWriting(img.Top)
+}
+
+// hasWritable says whether a writable layer stands on the chain.
+func (s *Store) hasWritable(chain digest.Digest) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, w := range s.rw {
+		if w.chain == chain {
+			return true
+		}
+	}
+	return false
 }
 
 // releaseLayers drops a hold on a chain and removes what nobody needs.

@@ -53,6 +53,11 @@ type Options struct {
 	// ReadOnly opens a store that is there for Check, and changes nothing on disk:
 	// neither does it sweep.
 	ReadOnly bool
+	// ImageOf gives the image of a container; empty for one that is not known. It is
+	// asked about writable layers whose link to the image was lost with the power: what
+	// a container has had synced is kept on some file systems (btrfs) without what
+	// lies beside it. nil knows none.
+	ImageOf func(containerID string) digest.Digest
 	// Logger receives what no caller can be told (sweeping, damaged layers).
 	// nil means slog.Default().
 	Logger *slog.Logger
@@ -107,6 +112,7 @@ type Store struct {
 	// condition is that of the database at Open.
 	condition database.Condition
 	readOnly  bool
+	imageOf   func(string) digest.Digest // nil for none
 }
 
 // layerEntry is a layer in memory. refs counts images and layers on top of it,
@@ -142,6 +148,7 @@ func Open(root string, o Options) (*Store, error) {
 		holds:   newHolds(),
 
 		readOnly: o.ReadOnly,
+		imageOf:  o.ImageOf,
 	}
 	if s.limits.Bytes == 0 {
 		s.limits.Bytes = DefaultMaxLayerBytes

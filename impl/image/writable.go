@@ -46,12 +46,12 @@ type rwEntry struct {
 	created      time.Time
 }
 
-// Names in a writable layer's folder. The link's target is "<image> <chain>".
+// Names in a writable layer's folder.
 const (
 	rwUpper  = "upper"
 	rwWork   = "work"
 	rwTarget = "rootfs"
-	rwLink   = "image"
+	rwLink   = "image" // see linkTarget
 )
 
 // NewWritable makes a writable layer on the image (empty digest: on nothing).
@@ -114,7 +114,7 @@ func (s *Store) makeWritable(id string, e *rwEntry) (w *Writable, err error) {
 	if err := s.fillWritable(tmp, w); err != nil {
 		return nil, err
 	}
-	if err := os.Symlink(e.image.String()+" "+e.chain.String(), filepath.Join(tmp, rwLink)); err != nil {
+	if err := os.Symlink(linkTarget(e.image, e.chain), filepath.Join(tmp, rwLink)); err != nil {
 		return nil, err
 	}
 	if err := os.Rename(tmp, dir); err != nil {
@@ -241,8 +241,11 @@ func (s *Store) readWritables() error {
 		}
 		link := filepath.Join(s.root, rwDir, e.Name(), rwLink)
 		target, err := os.Readlink(link)
-		image, chain, ok := strings.Cut(target, " ")
-		if err != nil || !ok {
+		image, chain, ok := strings.Cut(target, " ") // nothing, if there is an error
+		if errors.Is(err, os.ErrNotExist) {
+			image, chain, ok = s.linkWritable(e.Name(), link)
+		}
+		if !ok {
 			if err == nil {
 				err = fmt.Errorf("its link to the image leads to %q", target)
 			}
@@ -258,6 +261,30 @@ func (s *Store) readWritables() error {
 	}
 	return nil
 }
+
+// linkWritable makes the link of a writable layer again that lacks it.
+func (s *Store) linkWritable(id, link string) (image, chain string, ok bool) {
+	if s.imageOf == nil {
+		return "", "", false
+	}
+	img := s.images[s.imageOf(id)]
+	if img == nil {
+		return "", "", false
+	}
+	image, chain = img.ID.String(), img.Top.String()
+	if s.readOnly || s.condition.ReadOnly {
+		return image, chain, true
+	}
+	if err := os.Symlink(linkTarget(img.ID, img.Top), link); err != nil {
+		s.log.Error("image store: link a writable layer to its image", "name", id, "error", err)
+		return "", "", false
+	}
+	s.log.Info("image store: a writable layer had lost its link to the image", "name", id, "image", image)
+	return image, chain, true
+}
+
+// linkTarget is where a writable layer's link leads, which says what it stands on.
+func linkTarget(image, chain digest.Digest) string { return image.String() + " " + chain.String() }
 
 // unreadWritable notes a writable layer whose image nobody knows, if there is
 // anything in it that somebody may want back.
