@@ -158,6 +158,9 @@ func (e *Engine) restore(ctx context.Context) error {
 		e.Logger.Error("the networks could not be brought up to date", "error", err)
 	}
 	e.Networks.ServeNames(e)
+	if !condition.ReadOnly {
+		e.mend(records)
+	}
 	if condition.Aside == "" && !condition.ReadOnly {
 		if err := e.sweep(ctx, known); err != nil {
 			e.Logger.Error("something of containers that do not exist is left", "error", err)

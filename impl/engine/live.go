@@ -24,8 +24,11 @@ type live struct {
 	// delay before the next restart by policy; see policy.go.
 	delay time.Duration
 
-	// saving is held while the container's record is written.
+	// saving is held while the container's record is written or erased, and guards
+	// saved, the snapshot that is on the disk, and erased.
 	saving sync.Mutex
+	saved  *container.Record
+	erased bool
 }
 
 // operate finds a container and takes the right to operate on it, which the
@@ -149,7 +152,47 @@ func (e *Engine) save(c *container.Container) error {
 	l := e.live(c.ID)
 	l.saving.Lock()
 	defer l.saving.Unlock()
-	return e.Containers.Put(c.Record())
+	return e.put(c, l)
+}
+
+// put is save for who holds saving.
+func (e *Engine) put(c *container.Container, l *live) error {
+	r := c.Record()
+	if err := e.Containers.Put(r); err != nil {
+		return err
+	}
+	l.saved, l.erased = r, false
+	return nil
+}
+
+// erase forgets a record. Nobody but save, of a removal that failed, brings it back.
+func (e *Engine) erase(c *container.Container) error {
+	l := e.live(c.ID)
+	l.saving.Lock()
+	defer l.saving.Unlock()
+	if err := e.Containers.Delete(c.ID); err != nil {
+		return err
+	}
+	l.saved, l.erased = nil, true
+	return nil
+}
+
+// recorded waits until a container's present state is on the disk: it comes before
+// answers that say how a run ended. Where the disk takes nothing the answer comes all
+// the same, since the state is the truth; who changed it has told of the failure.
+func (e *Engine) recorded(c *container.Container) {
+	e.mu.Lock()
+	l := e.lives[c.ID]
+	e.mu.Unlock()
+	if l == nil {
+		return // removed, or as it was read from the disk
+	}
+	l.saving.Lock()
+	defer l.saving.Unlock()
+	if l.erased || l.saved == c.Record() {
+		return
+	}
+	_ = e.put(c, l)
 }
 
 // runningTask gives the task of a running container. Class Conflict when it

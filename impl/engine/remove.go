@@ -90,7 +90,7 @@ func (e *Engine) killForRemoval(ctx context.Context, c *container.Container) err
 func (e *Engine) remove(ctx context.Context, c *container.Container, volumes bool) error {
 	r := c.Record()
 	var err error
-	trace.WithRegion(ctx, "remove: record", func() { err = e.Containers.Delete(c.ID) })
+	trace.WithRegion(ctx, "remove: record", func() { err = e.erase(c) })
 	if err != nil {
 		return fault.Internal("%w", err)
 	}

@@ -184,8 +184,11 @@ func (e *Engine) ContainerKill(ctx context.Context, p *hub.ContainerKillParams) 
 		}
 	}
 	e.publish(c.Record(), "kill", signalAttribute(sig))
-	_, err = c.Await(ctx, func(r *container.Record) bool { return !r.State.Live() })
-	return err
+	if _, err = c.Await(ctx, func(r *container.Record) bool { return !r.State.Live() }); err != nil {
+		return err
+	}
+	e.recorded(c) // else a loss of power would bring back what was killed
+	return nil
 }
 
 // killError words the failure of a kill. A container that has just ended is
@@ -278,6 +281,7 @@ func (e *Engine) ContainerWait(ctx context.Context, p *hub.ContainerWaitParams, 
 	if err != nil {
 		return err
 	}
+	e.recorded(c)
 	return out.Encode(&models.ContainerWaitResponse{StatusCode: int64(r.State.ExitCode)})
 }
 
