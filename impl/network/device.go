@@ -251,7 +251,10 @@ func (m *Manager) sweepDevices() {
 		if ok {
 			err = readJSON(path, &note)
 		}
-		if err != nil {
+		if errdefs.IsDataLoss(err) {
+			// The machine stopped before the disk had it, and with it the device ended.
+			m.log.Info("the note of a device is not whole and not needed", "path", path, "err", err)
+		} else if err != nil {
 			m.log.Warn("the note of a device is not used", "path", path, "err", err)
 		} else if !networks[device] && note.tells(device) {
 			if err := bridge.Remove(device); err != nil {
