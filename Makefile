@@ -25,6 +25,9 @@ SHIM_LDFLAGS := $(LDFLAGS) -linkmode external -extldflags "-static"
 PREFIX ?= /usr/local
 CRASH_ROUNDS ?= 100
 CRASH_SEED ?= 0
+POWER_ROUNDS ?= 10
+POWER_CUTS ?= 1000
+POWER_STARTS ?= 30
 FUZZTIME ?= 1h
 DESTDIR ?=
 
@@ -135,6 +138,10 @@ conformance-peers: build ## run the suite against Docker Engine and Podman, as t
 crash: setup-test build ## kill berthd CRASH_ROUNDS times (100) at work on images; CRASH_SEED repeats a run
 	$(GO) test -count=1 -timeout 3h -run '^TestKilledAtImages$$' -v ./clienttest -crash-rounds $(CRASH_ROUNDS) -crash-seed $(CRASH_SEED)
 
+.PHONY: power
+power: setup-test build ## take the disk's power away POWER_ROUNDS (10) times POWER_CUTS (1000) times on ext4, xfs and btrfs; POWER_SEED repeats a run
+	POWER_ROUNDS=$(POWER_ROUNDS) POWER_CUTS=$(POWER_CUTS) POWER_STARTS=$(POWER_STARTS) $(GO) test -count=1 -timeout 6h -v ./powertest $(TESTFLAGS)
+
 .PHONY: fuzz
 fuzz: setup-test build ## run every fuzz target in turn, and drawn requests against a daemon, FUZZTIME (1h) in all
 	@tools/fuzz $(FUZZTIME)
@@ -193,5 +200,5 @@ help: ## show this
 	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo 'Variables: GO, VERSION, PREFIX, DESTDIR, RUN_DIR (run), TESTFLAGS (test-clients, test-builds), BENCHFLAGS (bench), CONFORMANCEFLAGS, DOCUMENT (clients).'
-	@echo '  CRASH_ROUNDS, CRASH_SEED (crash), FUZZTIME (fuzz).'
+	@echo '  CRASH_ROUNDS, CRASH_SEED (crash), POWER_ROUNDS, POWER_CUTS, POWER_STARTS, POWER_SEED (power), FUZZTIME (fuzz).'
 	@echo 'BOOTS, RUN, PATIENCE, CACHE, MIRROR (test-cgroup2, see tools/test-cgroup2).'

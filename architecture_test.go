@@ -23,6 +23,7 @@ var rooms = []struct {
 	{"conformance/", 9},
 	{"clienttest", 9},
 	{"endurance", 9},
+	{"powertest", 9},
 	{"fieldtest", 9},
 	{"buildtest", 9},
 	{"cgroup2test", 9},

@@ -122,6 +122,8 @@ require (
 	github.com/moby/sys/mount v0.3.5 // mount options in the words of mount(8)
 )
 
+require github.com/hanwen/go-fuse/v2 v2.12.1 // tests: serves disks that record what the kernel writes, and lose power
+
 require (
 	github.com/beorn7/perks v1.0.1 // indirect
 	github.com/coreos/go-systemd v0.0.0-20191104093116-d3cd4ed1dbcf // indirect

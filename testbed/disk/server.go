@@ -1,0 +1,123 @@
+package disk
+
+import (
+	"errors"
+	"fmt"
+	"net/rpc"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Server is the process that serves disks, as its client sees it. All methods may be
+// called from several goroutines.
+type Server struct {
+	dir   string
+	cmd   *exec.Cmd
+	rpc   *rpc.Client
+	ended chan struct{}
+}
+
+// patience is how long the server may take for a beginning or an end.
+const patience = 20 * time.Second
+
+// Start starts a server whose disks appear in dir, an empty directory. Call Main first
+// in TestMain.
+func Start(dir string) (*Server, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{dir: dir, cmd: exec.Command(self), ended: make(chan struct{})}
+	s.cmd.Env = append(os.Environ(), role+"="+dir)
+	s.cmd.Stderr = os.Stderr
+	// Should this process be killed, one of its threads may wait for a disk and not end
+	// before the server does.
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	in, err := s.cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	out, err := s.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	started := make(chan error, 1)
+	go func() {
+		// The signal comes when the thread ends that started the process (prctl(2)).
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := s.cmd.Start()
+		started <- err
+		if err != nil {
+			return
+		}
+		_, _ = s.cmd.Process.Wait() // and not cmd.Wait, which closes the pipes
+		close(s.ended)
+	}()
+	if err := <-started; err != nil {
+		return nil, err
+	}
+	s.rpc = rpc.NewClient(pipes{out, in})
+	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		var st unix.Statfs_t
+		if err := unix.Statfs(dir, &st); err == nil && st.Type == unix.FUSE_SUPER_MAGIC {
+			return s, nil
+		}
+		select {
+		case <-s.ended:
+			return nil, errors.New("the server of disks ended at once")
+		default:
+		}
+		if time.Now().After(end) {
+			return nil, errors.Join(fmt.Errorf("the server of disks does not mount %s", dir), s.Close())
+		}
+	}
+}
+
+// Close ends the server; what still uses a disk gets errors from then on. Closing again
+// does nothing.
+func (s *Server) Close() error {
+	if s.rpc.Close() != nil {
+		return nil
+	}
+	select {
+	case <-s.ended:
+	case <-time.After(patience):
+		_ = s.cmd.Process.Kill()
+		<-s.ended
+	}
+	if err := unix.Unmount(s.dir, unix.MNT_DETACH); err != nil && !errors.Is(err, unix.EINVAL) {
+		return fmt.Errorf("unmount the disks: %w", err)
+	}
+	return nil
+}
+
+// Path is where a disk is.
+func (s *Server) Path(name string) string { return filepath.Join(s.dir, name) }
+
+// Make adds a disk.
+func (s *Server) Make(m Made) error { return s.rpc.Call("Disks.Make", m, &Empty{}) }
+
+// Drop forgets a disk that nobody uses any more.
+func (s *Server) Drop(name string) error { return s.rpc.Call("Disks.Drop", name, &Empty{}) }
+
+// Taken is the number of requests that a recorded disk has taken.
+func (s *Server) Taken(name string) (n int, err error) {
+	err = s.rpc.Call("Disks.Taken", name, &n)
+	return n, err
+}
+
+// Requests are all requests that a recorded disk has taken.
+func (s *Server) Requests(name string) (list []Request, err error) {
+	err = s.rpc.Call("Disks.Requests", name, &list)
+	return list, err
+}
+
+// Lose makes a disk that is what another one would be after power went.
+func (s *Server) Lose(l Loss) error { return s.rpc.Call("Disks.Lose", l, &Empty{}) }
