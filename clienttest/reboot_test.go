@@ -14,10 +14,12 @@ import (
 
 // After a reboot there are no devices, rules, mounts and processes of before; on a
 // host whose exec root is no tmpfs, its files of before are there. Containers are
-// exited, those with a policy run again, and all networks work.
+// exited, those with a policy run again, and all networks work. So it is where all
+// that runs was ended, and no more.
 func TestReboot(t *testing.T) {
-	for name, kept := range map[string]bool{"berthtest20": false, "berthtest21": true} {
-		t.Run(map[bool]string{false: "empty exec root", true: "exec root of before"}[kept], func(t *testing.T) {
+	const emptied, kept = "empty exec root", "exec root of before"
+	for name, what := range map[string]string{"berthtest20": emptied, "berthtest21": kept, "berthtest23": "processes only"} {
+		t.Run(what, func(t *testing.T) {
 			sockets := shortDir(t)
 			shelf := startDriver(t, "volume", sockets, "shelf")
 			e := startCold(t, name, "10.213.33.1/24", launch{
@@ -52,14 +54,23 @@ func TestReboot(t *testing.T) {
 			if err := remains(e.place.Dir, name).PowerOff(); err != nil {
 				t.Fatal(err)
 			}
-			if !kept {
-				if err := os.RemoveAll(filepath.Join(e.place.Dir, "exec")); err != nil {
+			exec := filepath.Join(e.place.Dir, "exec")
+			switch what {
+			case emptied:
+				if err := os.RemoveAll(exec); err != nil {
+					t.Fatal(err)
+				}
+			case kept:
+				if err := os.WriteFile(filepath.Join(exec, "boot"), []byte("11111111-2222-3333-4444-555555555555\n"), 0o600); err != nil {
 					t.Fatal(err)
 				}
 			}
 			earlier := daemon.Tail(e.Log(), 1<<30)
 			e.comesBack()
 			d.equal("networks", d.run("network", "ls", "-q", "--no-trunc"), networks)
+			if text := d.inspect("plain", "{{.State.ExitCode}} {{.State.Error}}"); what != "processes only" {
+				d.equal("plain: why", text, "255 the host was restarted while the container ran")
+			}
 			d.equal("plain", d.inspect("plain", "{{.State.Status}} {{.State.Pid}} {{.NetworkSettings.IPAddress}}"), "exited 0 ")
 			d.lacks("plain: end", d.inspect("plain", "{{.State.FinishedAt}} {{.State.ExitCode}}"), "^0001| 0$")
 			d.equal("left", d.inspect("left", "{{.State.Status}}"), "exited")

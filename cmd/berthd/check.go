@@ -88,7 +88,7 @@ func checkRoot(ctx context.Context, c *config.Config, out io.Writer) (damaged bo
 // refuseRunning fails if containers run: they go on without a daemon, on the layers
 // that a repair replaces or removes.
 func refuseRunning(execRoot string) error {
-	ids, err := runtime.Live(filepath.Join(execRoot, "containers"))
+	ids, err := runtime.Live(filepath.Join(execRoot, runtimeDir))
 	if err != nil {
 		return fmt.Errorf("whether containers run cannot be told: %w", err)
 	}

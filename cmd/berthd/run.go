@@ -37,6 +37,9 @@ import (
 // grace is how long requests under way may take at shutdown.
 const grace = 10 * time.Second
 
+// runtimeDir is where the runtime's state lies below the exec root.
+const runtimeDir = "containers"
+
 // threads are made in advance; a daemon with 30 clients at work needs about as many.
 const threads = 64
 
@@ -66,6 +69,11 @@ func run(ctx context.Context, c *config.Config, log *slog.Logger, signals *signa
 			return err
 		}
 		closers = append(closers, remove)
+	}
+	if earlier, err := instance.Clear(c.ExecRoot, runtimeDir, network.NamespacesDir, network.SandboxesDir); err != nil {
+		log.Warn("the exec root is used as it is", "path", c.ExecRoot, "error", err)
+	} else if earlier {
+		log.Info("the exec root was of an earlier boot and is cleared", "path", c.ExecRoot)
 	}
 	if err := engine.CheckLogDriver(c.LogDriver, c.LogOptions); err != nil {
 		return fmt.Errorf("log-opt: %w", err)
@@ -266,7 +274,7 @@ func openRuntime(c *config.Config) (*runtime.Runtime, error) {
 		return nil, fmt.Errorf("make %s: %w", spool, err)
 	}
 	return runtime.New(runtime.Options{
-		Root: filepath.Join(c.ExecRoot, "containers"), Shim: shim, Spool: spool, CgroupDriver: driver,
+		Root: filepath.Join(c.ExecRoot, runtimeDir), Shim: shim, Spool: spool, CgroupDriver: driver,
 	})
 }
 

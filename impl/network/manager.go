@@ -74,6 +74,12 @@ type Options struct {
 	Logger *slog.Logger
 }
 
+// Directories below Options.ExecRoot.
+const (
+	NamespacesDir = "netns"
+	SandboxesDir  = "network"
+)
+
 // Manager owns the networks of one engine. Its methods may be called at once
 // from many goroutines; those for one container id are run one after another.
 type Manager struct {
@@ -235,8 +241,8 @@ func (m *Manager) mend() {
 	}
 }
 
-func (m *Manager) netnsDir() string { return filepath.Join(m.opts.ExecRoot, "netns") }
-func (m *Manager) stateDir() string { return filepath.Join(m.opts.ExecRoot, "network") }
+func (m *Manager) netnsDir() string { return filepath.Join(m.opts.ExecRoot, NamespacesDir) }
+func (m *Manager) stateDir() string { return filepath.Join(m.opts.ExecRoot, SandboxesDir) }
 
 // keyedMutex is one mutex per key, without a trace of keys that are not in use.
 // The zero value is ready.
