@@ -136,10 +136,8 @@ func (e *Engine) checkHostConfig(c *models.ContainerConfig, h *models.HostConfig
 	if err := e.checkLogConfig(h); err != nil {
 		return nil, err
 	}
-	for spec := range c.ExposedPorts {
-		if _, err := expandPort(spec); err != nil {
-			return nil, err
-		}
+	if err := checkExposed(c.ExposedPorts); err != nil {
+		return nil, err
 	}
 	if err := checkPortBindings(h.PortBindings); err != nil {
 		return nil, err
@@ -209,6 +207,9 @@ func (e *Engine) checkConfig(c *models.ContainerConfig, h *models.HostConfig) er
 			return fault.Invalid("The working directory '%s' is invalid. It needs to be an absolute path.", c.WorkingDir)
 		}
 		c.WorkingDir = path.Clean(c.WorkingDir)
+	}
+	if err := checkExposed(c.ExposedPorts); err != nil {
+		return err
 	}
 	for _, kv := range c.Env {
 		if kv == "" || kv[0] == '=' || strings.ContainsRune(kv, 0) {

@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"text/template"
 
 	"github.com/docker/go-units"
 
@@ -93,49 +92,12 @@ func logLimits(options map[string]string) (size int64, files int, err error) {
 	return size, files, nil
 }
 
-// logInfo is what the option tag can say (Docker's "log tags").
-type logInfo struct {
-	ID, FullID           string
-	Name                 string
-	ImageID, ImageFullID string
-	ImageName            string
-	DaemonName           string
-	Command              string
-}
-
 func newLogInfo(r *container.Record) *logInfo {
 	image := r.Image.Encoded()
 	return &logInfo{
 		ID: r.ID[:12], FullID: r.ID, Name: r.Name[1:], ImageID: image[:min(12, len(image))], ImageFullID: string(r.Image),
 		ImageName: r.ImageName, DaemonName: "docker", Command: strings.Join(append([]string{r.Path}, r.Args...), " "),
 	}
-}
-
-// logTag carries out the template of the option tag (or of its old name
-// syslog-tag).
-func logTag(options map[string]string, info *logInfo) (string, error) {
-	text := options["tag"]
-	if text == "" {
-		text = options["syslog-tag"]
-	}
-	if text == "" {
-		text = "{{.ID}}"
-	}
-	t, err := template.New("log-tag").Funcs(template.FuncMap{
-		"json": func(v any) (string, error) {
-			b, err := json.Marshal(v)
-			return string(b), err
-		},
-		"split": strings.Split, "join": strings.Join, "lower": strings.ToLower, "upper": strings.ToUpper,
-	}).Parse(text)
-	if err != nil {
-		return "", fault.Invalid("log option tag: %w", err)
-	}
-	var b strings.Builder
-	if err := t.Execute(&b, info); err != nil {
-		return "", fault.Invalid("log option tag: %w", err)
-	}
-	return b.String(), nil
 }
 
 // logFields are the labels and variables that the options labels and env name.

@@ -16,6 +16,7 @@ import (
 	"github.com/seed-50ced230/berth/impl/events"
 	"github.com/seed-50ced230/berth/impl/fault"
 	"github.com/seed-50ced230/berth/impl/network"
+	"github.com/seed-50ced230/berth/impl/wire"
 )
 
 // networkMode is the kind of network of a container, with the network's name
@@ -188,9 +189,39 @@ func canonicalPort(spec string) string {
 	return spec
 }
 
+// portsMax is how many ports a container may name: all of both protocols, twice
+// over. Ranges make many of a short text.
+const portsMax = 4 << 16
+
+// count adds to the ports that were named; class InvalidArgument if there are too many.
+func count(ports *int, more int) error {
+	if *ports += more; *ports > portsMax {
+		return fault.Invalid("Invalid port specification: more than %d ports", portsMax)
+	}
+	return nil
+}
+
+func checkExposed(m map[string]wire.EmptyObject) error {
+	n := 0
+	for spec := range m {
+		ports, err := expandPort(spec)
+		if err == nil {
+			err = count(&n, len(ports))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func checkPortBindings(m models.PortMap) error {
+	n := 0
 	for key, list := range m {
 		ports, err := expandPort(key)
+		if err == nil {
+			err = count(&n, len(ports)*max(1, len(list)))
+		}
 		if err != nil {
 			return err
 		}
