@@ -93,6 +93,7 @@ type Manager struct {
 	// unwatch ends the watch over the host's firewall.
 	unwatch func()
 	reap    *reaper
+	spare   spare
 	busy    keyedMutex // by container id
 	names   names
 	hosts   sync.Mutex // held while a running container's hosts file is edited
@@ -150,6 +151,7 @@ func Open(opts Options) (*Manager, error) {
 		log:       opts.Logger,
 		table:     firewall.New(opts.Bridge, devicePrefix),
 		reap:      newReaper(opts.Logger),
+		spare:     spare{log: opts.Logger},
 		networks:  make(map[string]*network),
 		sandboxes: make(map[string]*Sandbox),
 	}
@@ -183,6 +185,7 @@ func (m *Manager) Close() error {
 	m.dunning.Wait()
 	m.leaving.Wait() // bounded: closePatience
 	errs := []error{m.closeNames()}
+	m.spare.close()
 	m.reap.close()
 	m.closeRelays()
 	m.flows.close()

@@ -49,7 +49,7 @@ func (m *Manager) NewSandbox(ctx context.Context, spec SandboxSpec) (*Sandbox, e
 	case ModeNone:
 		s.Endpoints = []Endpoint{m.placeIn(NameNone)}
 		s.Key = m.netnsPath(s.ID)
-		err = createNamespace(s.Key, spec.Namespace, bridge.Loopback)
+		err = m.createNamespace(s.Key, spec.Namespace, func() error { return nil })
 		undo.push(func() error { return netns.Remove(s.Key) })
 	case ModeHost:
 		s.Endpoints = []Endpoint{m.placeIn(NameHost)}
@@ -110,10 +110,7 @@ func (m *Manager) buildBridged(ctx context.Context, s *Sandbox, spec SandboxSpec
 	}
 	defer host.Close()
 	undo.push(func() error { return netns.Remove(s.Key) })
-	err = createNamespace(s.Key, spec.Namespace, func() error {
-		if err := bridge.Loopback(); err != nil {
-			return err
-		}
+	err = m.createNamespace(s.Key, spec.Namespace, func() error {
 		for i, e := range s.Endpoints {
 			if networks[i].bridge == nil {
 				continue
@@ -145,17 +142,30 @@ func (m *Manager) buildBridged(ctx context.Context, s *Sandbox, spec SandboxSpec
 	return nil
 }
 
-// createNamespace makes a sandbox's network namespace; see SandboxSpec.Namespace.
-func createNamespace(path string, create func() (*os.File, error), setup func() error) error {
+// createNamespace makes a sandbox's network namespace, brings its loopback device up
+// and calls setup inside; for create see SandboxSpec.Namespace.
+func (m *Manager) createNamespace(path string, create func() (*os.File, error), setup func() error) error {
+	whole := func() error {
+		if err := bridge.Loopback(); err != nil {
+			return err
+		}
+		return setup()
+	}
 	if create == nil {
-		return netns.Create(path, setup)
+		defer m.spare.refill()
+		ready := m.spare.take()
+		if ready == nil {
+			return netns.Create(path, whole)
+		}
+		defer ready.Close()
+		return netns.Pin(path, ready, setup)
 	}
 	namespace, err := create()
 	if err != nil {
 		return err
 	}
 	defer namespace.Close()
-	return netns.Pin(path, namespace, setup)
+	return netns.Pin(path, namespace, whole)
 }
 
 // place takes an endpoint's addresses and writes down what plugins have of it.

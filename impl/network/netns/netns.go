@@ -42,8 +42,26 @@ func Create(path string, setup func() error) error {
 	})
 }
 
-// Pin is Create for a namespace that somebody else has made: one that belongs to
-// another user namespace than this process's.
+// New makes a namespace that lives as long as the returned file is open, or what
+// Pin makes of it. setup is called on a thread inside it.
+func New(setup func() error) (namespace *os.File, err error) {
+	err = onThread(func() error {
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			return fmt.Errorf("unshare network namespace: %w", err)
+		}
+		if namespace, err = Own(); err != nil {
+			return err
+		}
+		if err := setup(); err != nil {
+			return errors.Join(err, namespace.Close())
+		}
+		return nil
+	})
+	return namespace, err
+}
+
+// Pin is Create for a namespace that is there: one that belongs to another user
+// namespace than this process's, or one of New's.
 func Pin(path string, namespace *os.File, setup func() error) error {
 	return pinned(path, func() error {
 		if err := pin(fmt.Sprintf("/proc/self/fd/%d", namespace.Fd()), path); err != nil {
