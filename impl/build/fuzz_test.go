@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/containerd/errdefs"
 
@@ -41,13 +40,9 @@ func FuzzIgnore(f *testing.F) {
 			t.Fatal(err)
 		}
 		defer tree.Close()
-		began := time.Now()
 		s := &session{files: tree, limits: DefaultLimits}
 		if err := s.applyIgnoreFile(); err != nil && !errdefs.IsInvalidArgument(err) {
 			t.Errorf("%v is not the client's", err)
-		}
-		if took := time.Since(began); took > 5*time.Second {
-			t.Errorf("%q takes %v", text, took)
 		}
 		if entries, err := os.ReadDir(outside); err != nil || len(entries) != 2 {
 			t.Errorf("outside: %v %v", entries, err)

@@ -309,7 +309,7 @@ func FuzzLink(f *testing.F) {
 		}, header)
 		link.Store(&clean)
 		asked.Store(0)
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		defer cancel()
 		tags, err := repo.Tags(ctx)
 		if ctx.Err() != nil {
