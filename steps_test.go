@@ -53,7 +53,17 @@ func TestStepsEndWithTheirScript(t *testing.T) {
 			}
 			ended := make(chan error, 1)
 			go func() { ended <- cmd.Wait() }()
-			t.Cleanup(func() { _ = unix.Kill(-cmd.Process.Pid, unix.SIGKILL) })
+			t.Cleanup(func() {
+				_ = unix.Kill(-cmd.Process.Pid, unix.SIGKILL)
+				// The step aside has a group of its own, wherever the test failed.
+				if raw, err := os.ReadFile(at("daemon")); err == nil {
+					if pid, err := strconv.Atoi(strings.TrimSpace(string(raw))); err == nil {
+						if group, err := unix.Getpgid(pid); err == nil && group != unix.Getpgrp() {
+							_ = unix.Kill(-group, unix.SIGKILL)
+						}
+					}
+				}
+			})
 			for end := time.Now().Add(30 * time.Second); !there("ready"); time.Sleep(10 * time.Millisecond) {
 				if time.Now().After(end) {
 					t.Fatal("the steps do not begin")
@@ -67,7 +77,6 @@ func TestStepsEndWithTheirScript(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			t.Cleanup(func() { _ = unix.Kill(daemon, unix.SIGKILL) })
 			if err := signal(cmd.Process.Pid); err != nil {
 				t.Fatal(err)
 			}
