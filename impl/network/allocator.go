@@ -56,8 +56,14 @@ func (a allocator) call(ctx context.Context, method string, in, out any) error {
 }
 
 func (a allocator) wrong(method, format string, args ...any) error {
-	return fault.Internal("plugin %s: %s.%s "+format, append([]any{a.name, plugin.IPAMDriver, method}, args...)...)
+	return wrongAnswer{fault.Internal("plugin %s: %s.%s "+format, append([]any{a.name, plugin.IPAMDriver, method}, args...)...)}
 }
+
+// wrongAnswer is the error of an answer that breaks the protocol: the plugin was
+// reached.
+type wrongAnswer struct{ error }
+
+func (w wrongAnswer) Unwrap() error { return w.error }
 
 // abilities are what a plugin says that it needs. Plugins of the protocol's first
 // version do not know the question, and need nothing.
@@ -285,63 +291,6 @@ func (m *Manager) leaseOne(ctx context.Context, a allocator, space string, six b
 		}
 	}
 	return p, nil
-}
-
-// replay tells plugins that forget pools when they end what the network has.
-func (m *Manager) replay(ctx context.Context, n *network, endpoints []netip.Addr) error {
-	a := m.allocator(n.def)
-	can, err := a.abilities(ctx)
-	if err != nil || !can.RequiresRequestReplay {
-		return err
-	}
-	space, err := a.addressSpace(ctx)
-	if err != nil {
-		return err
-	}
-	for _, p := range n.def.Leases {
-		id, _, _, err := a.pool(ctx, space, p.Gateway.Addr().Is6(), IPAMConfig{Subnet: p.subnet(), IPRange: p.Range})
-		if err != nil {
-			return err
-		}
-		if id != p.Lease {
-			return a.wrong("RequestPool", "gives another id, %q, to the pool %s than before, %q", id, p.subnet(), p.Lease)
-		}
-		if p.Leased {
-			if _, err := a.request(ctx, id, p.Gateway.Addr(), map[string]string{optionAddressType: optionGateway}); err != nil {
-				return err
-			}
-		}
-		for _, addr := range slices.Concat(slices.Collect(maps.Values(p.Aux)), endpoints) {
-			if p.subnet().Contains(addr) {
-				if _, err := a.request(ctx, id, addr, map[string]string{}); err != nil {
-					return err
-				}
-			}
-		}
-	}
-	return nil
-}
-
-// replayAll tells IPAM plugins that forget at their end what the networks have.
-func (m *Manager) replayAll() {
-	endpoints := map[string][]netip.Addr{}
-	for _, s := range m.sandboxes {
-		for _, e := range s.Endpoints {
-			endpoints[e.NetworkID] = append(endpoints[e.NetworkID], e.addresses()...)
-		}
-	}
-	for _, n := range m.networks {
-		if !n.def.leased() || len(n.spaces) == 0 {
-			continue
-		}
-		m.leaving.Go(func() {
-			ctx, cancel := m.aside(leavePatience)
-			defer cancel()
-			if err := m.replay(ctx, n, endpoints[n.def.ID]); err != nil && !errdefs.IsNotFound(err) {
-				m.log.Warn("an IPAM plugin may have forgotten a network", "network", n.def.Name, "err", err)
-			}
-		})
-	}
 }
 
 // randomMAC gives a hardware address to endpoints whose IPAM plugin needs one.

@@ -353,3 +353,45 @@ func TestNetworksBesideIPAMPlugin(t *testing.T) {
 	}
 	outIs(t, p, 0)
 }
+
+// TestReplayBeforeAddresses: a container that starts at once after the engine gets its
+// address although the plugin has forgotten the pool; so when the plugin comes later.
+func TestReplayBeforeAddresses(t *testing.T) {
+	e, p, dir := newBooksEnv(t)
+	must(t, p.Behave("GetCapabilities", "replay"))
+	e.create(CreateSpec{Name: "kept", IPAM: IPAM{Driver: "books"}})
+	on := func(id string) SandboxSpec {
+		return SandboxSpec{ContainerID: id, Mode: ModeBridge, Endpoints: []EndpointSpec{{Network: "kept"}}}
+	}
+	one := e.start(on("one"))
+	p.Kill()
+	e.crash()
+	must(t, p.Behave("RequestPool", "slow"))
+	p = startPlugin(t, dir, "address", "books")
+	e.open()
+	two := e.start(on("two"))
+	if addr(two) == addr(one) {
+		t.Errorf("both have %s", addr(one))
+	}
+	p.Kill()
+	e.crash()
+	e.open()
+	if _, err := e.NewSandbox(t.Context(), on("three")); !errdefs.IsInternal(err) || !strings.Contains(err.Error(), "cannot connect") {
+		t.Errorf("start beside a dead plugin: %v", err)
+	}
+	p = startPlugin(t, dir, "address", "books")
+	asked := p.Count("RequestPool")
+	three := e.start(on("three"))
+	if addr(three) == addr(one) || addr(three) == addr(two) {
+		t.Errorf("%s, %s and %s", addr(one), addr(two), addr(three))
+	}
+	e.start(on("four"))
+	if n := p.Count("RequestPool") - asked; n != 1 {
+		t.Errorf("the pool was replayed %d times: %q", n, p.Calls())
+	}
+	must(t, p.Behave("RequestPool", ""))
+	for _, id := range []string{"one", "two", "three", "four"} {
+		e.release(id)
+	}
+	outIs(t, p, 2)
+}

@@ -108,6 +108,7 @@ func (m *Manager) make(ctx context.Context, n *network, undo *undoStack) error {
 			if err := m.lease(ctx, n, owed); err != nil {
 				return err
 			}
+			n.replay.done = true // it has just given them
 		}
 		if err := m.open(n, undo); err != nil || n.remote == nil {
 			return err

@@ -45,6 +45,9 @@ type network struct {
 	// while the network is used.
 	leaving sync.WaitGroup
 
+	// replay is of a network whose addresses a plugin gives.
+	replay replay
+
 	pending bool // being made; guarded by Manager.mu
 	users   int  // endpoints made or in the making; guarded by Manager.mu
 }

@@ -49,7 +49,7 @@ func TestPaidInPart(t *testing.T) {
 	e.debtsKept(t, 1)
 	books = startPlugin(t, dir, "address", "books")
 	must(t, books.Behave("GetCapabilities", "replay"))
-	must(t, e.replay(t.Context(), e.networks[two.Endpoints[0].NetworkID], nil))
+	must(t, e.replayNow(t.Context(), e.networks[two.Endpoints[0].NetworkID]))
 	if s := e.start(on("three")); addr(s) != addr(two) {
 		t.Fatalf("the plugin's next address is %s, the container has %s", addr(two), addr(s))
 	}

@@ -187,6 +187,7 @@ func (m *Manager) takeFrom(ctx context.Context, n *network, s *space, wanted net
 	}
 	switch {
 	case s.lease != "":
+		m.replayed(ctx, n)
 		a, err := m.allocator(n.def).address(ctx, s, wanted, mac)
 		if err != nil && wanted.IsValid() {
 			s.Give(wanted)
