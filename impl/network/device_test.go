@@ -254,3 +254,23 @@ func TestDeviceMadeBySomebodyElse(t *testing.T) {
 		t.Errorf("made %v, %v; notes %v", made, err, e.notes())
 	}
 }
+
+// TestLeftoverThatStays: what cannot be removed of an earlier engine keeps this one
+// from nothing.
+func TestLeftoverThatStays(t *testing.T) {
+	e := newEnv(t)
+	stuck := filepath.Join(e.netnsDir(), "stuck")
+	must(t, os.MkdirAll(filepath.Join(stuck, "inside"), 0o700))
+	e.start(SandboxSpec{ContainerID: "gone"})
+	must(t, e.forget("gone")) // killed in the middle of its end
+	e.crash()
+	log := e.keepLog()
+	e.open()
+	if !strings.Contains(log.String(), "level=WARN") || !strings.Contains(log.String(), stuck) {
+		t.Errorf("log %s", log)
+	}
+	must(t, os.RemoveAll(stuck))
+	if c := e.census(); c.files != 0 || c.mounts != 0 || c.veths != 0 {
+		t.Errorf("left beside it: %+v", c)
+	}
+}

@@ -199,7 +199,8 @@ func (n *network) has(key string, e Endpoint) (there bool) {
 	return there || err != nil
 }
 
-// sweep removes namespaces and interfaces that no sandbox has.
+// sweep removes namespaces and interfaces that no sandbox has. One that stays keeps
+// the engine from nothing.
 func (m *Manager) sweep() error {
 	keys := make(map[string]bool)
 	interfaces := make(map[string]bool)
@@ -216,13 +217,11 @@ func (m *Manager) sweep() error {
 	for _, path := range paths {
 		if !keys[path] {
 			if err := netns.Remove(path); err != nil {
-				return err
+				m.log.Warn("a namespace stays that no container has", "path", path, "err", err)
 			}
 		}
 	}
-	if err := m.sweepInside(); err != nil {
-		return err
-	}
+	m.sweepInside()
 	ports, err := bridge.Ports()
 	if err != nil {
 		return err
@@ -234,7 +233,7 @@ func (m *Manager) sweep() error {
 		for _, name := range ports[n.device] {
 			if strings.HasPrefix(name, hostPrefix) && !interfaces[name] {
 				if err := bridge.Detach(name); err != nil {
-					return err
+					m.log.Warn("an interface stays that no container has", "interface", name, "err", err)
 				}
 			}
 		}
@@ -244,9 +243,9 @@ func (m *Manager) sweep() error {
 
 // sweepInside removes macvlan interfaces from containers that do not know them;
 // there is no end of them on the host's side.
-func (m *Manager) sweepInside() error {
+func (m *Manager) sweepInside() {
 	if !slices.ContainsFunc(slices.Collect(maps.Values(m.networks)), func(n *network) bool { return n.macvlan != nil }) {
-		return nil
+		return
 	}
 	for _, s := range m.sandboxes {
 		if s.Mode != ModeBridge {
@@ -259,7 +258,6 @@ func (m *Manager) sweepInside() error {
 			m.log.Error("running container has an interface too many", "container", s.ContainerID, "err", err)
 		}
 	}
-	return nil
 }
 
 // readJSON decodes a file; the error names it.
