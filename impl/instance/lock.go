@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -33,21 +34,39 @@ func Acquire(dir string) (*Lock, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock %s: %w", dir, err)
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		defer f.Close()
-		if errors.Is(err, unix.EWOULDBLOCK) {
-			owner := make([]byte, 20)
-			n, _ := f.ReadAt(owner, 0)
-			return nil, fmt.Errorf("%s is in use by another berthd (pid %s): stop it, or choose another --data-root and --exec-root",
-				dir, strings.TrimSpace(string(owner[:n])))
-		}
-		return nil, fmt.Errorf("lock %s: %w", dir, err)
+	if err := take(f, dir); err != nil {
+		return nil, errors.Join(err, f.Close())
 	}
 	// The pid is for messages only: a full or read-only disk must not stop the daemon.
 	if err := f.Truncate(0); err == nil {
 		_, _ = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
 	}
 	return &Lock{f}, nil
+}
+
+// passing is how long a lock may outlive its owner.
+const passing = 10 * time.Second
+
+// take locks the file. A process that was killed while it started another one has
+// a copy of itself for a moment, between fork and exec, which still has the lock:
+// that is waited for.
+func take(f *os.File, dir string) error {
+	for begin := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, unix.EWOULDBLOCK) {
+			return fmt.Errorf("lock %s: %w", dir, err)
+		}
+		text := make([]byte, 20)
+		n, _ := f.ReadAt(text, 0)
+		owner := strings.TrimSpace(string(text[:n]))
+		// A file without a pid is a lock that has just been taken.
+		if (owner != "" && program(owner) != "") || time.Since(begin) > passing {
+			return fmt.Errorf("%s is in use by another berthd (pid %s): stop it, or choose another --data-root and --exec-root", dir, owner)
+		}
+	}
 }
 
 // Release gives the lock back.
@@ -94,7 +113,14 @@ func WritePidfile(path string) (remove func() error, err error) {
 }
 
 // runs says whether pid is a running berthd: pids are used again after a crash.
-func runs(pid int) bool {
-	exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
-	return err == nil && filepath.Base(strings.TrimSuffix(exe, " (deleted)")) == "berthd"
+func runs(pid int) bool { return program(strconv.Itoa(pid)) == "berthd" }
+
+// program is the name of the program that a process runs, empty when there is no
+// such process or it has ended.
+func program(pid string) string {
+	exe, err := os.Readlink(filepath.Join("/proc", pid, "exe"))
+	if err != nil {
+		return ""
+	}
+	return filepath.Base(strings.TrimSuffix(exe, " (deleted)"))
 }

@@ -2,10 +2,12 @@ package instance
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestLockNamesItsOwner(t *testing.T) {
@@ -34,6 +36,50 @@ func TestLockNamesItsOwner(t *testing.T) {
 		t.Fatal(err)
 	}
 	again.Release()
+}
+
+// TestLockOfTheDead: a process that was killed while it started another one has left a
+// copy of itself, which has the lock until it becomes the other program.
+func TestLockOfTheDead(t *testing.T) {
+	dir := t.TempDir()
+	l, err := Acquire(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead := exec.Command("true")
+	if err := dead.Run(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, lockName), []byte(strconv.Itoa(dead.Process.Pid)+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer read.Close()
+	copied := exec.Command("cat") // with the lock, until its input ends
+	copied.Stdin, copied.ExtraFiles = read, []*os.File{l.f}
+	if err := copied.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	if err := l.Release(); err != nil || !Held(dir) {
+		t.Errorf("the copy does not have the lock: %v", err)
+	}
+	time.AfterFunc(50*time.Millisecond, func() {
+		write.Close()
+		ended <- copied.Wait()
+	})
+	after, err := Acquire(dir)
+	if err != nil {
+		t.Errorf("a lock that nobody's process has: %v", err)
+	} else if err := after.Release(); err != nil {
+		t.Error(err)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
 }
 
 func TestPidfile(t *testing.T) {
