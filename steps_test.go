@@ -14,7 +14,9 @@ import (
 )
 
 // interrupted begins a step aside, with a daemon of its own and a clean-up, and then
-// one in front of it that goes on after SIGINT, as go test does.
+// one in front of it that goes on after SIGINT, as go test does. The process that the
+// step waits for says that it is there: a signal just before would find bash about
+// to start it.
 const interrupted = `
 set -uo pipefail
 reports=$1
@@ -23,8 +25,7 @@ beside() {
 	bash -c '
 		trap "kill \$daemon; wait \$daemon; echo done >$1/cleaned" EXIT
 		sleep 1000 & daemon=$!
-		echo $daemon >$1/daemon
-		sleep 1000' beside "$reports"
+		bash -c "echo \$0 >\$1; exec sleep 1000" $daemon $1/daemon' beside "$reports"
 }
 aside beside beside
 until [ -s "$reports/daemon" ]; do sleep 0.01; done
