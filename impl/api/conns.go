@@ -8,7 +8,7 @@ import (
 )
 
 // conns are the hijacked connections that are open, which the HTTP server has
-// forgotten and shutdown has to close.
+// forgotten and shutdown has to close, and those that have only pinged yet.
 type conns struct {
 	mu     sync.Mutex
 	open   map[*hijacked]struct{}
@@ -52,10 +52,15 @@ type hijacked struct {
 }
 
 func (h *hijacked) Close() error {
+	h.forget()
+	return h.Conn.Close()
+}
+
+// forget takes the connection out of its set.
+func (h *hijacked) forget() {
 	h.set.mu.Lock()
 	delete(h.set.open, h)
 	h.set.mu.Unlock()
-	return h.Conn.Close()
 }
 
 // CloseWrite ends the way to the client.
