@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/opencontainers/go-digest"
 
@@ -178,6 +179,8 @@ func (s *session) commit(ctx context.Context, g *stage, id string, probe *image.
 	config.Image = probe.Image
 	img, release, err := s.Images.CommitHeld(ctx, id, image.CommitOptions{
 		Author: g.author, Container: id, ContainerConfig: probe, Config: config, DockerVersion: s.Version,
+		// A client may start a container meanwhile; of a layer without one it does not know.
+		Adopt: slices.Contains(s.layers, id),
 	})
 	if err != nil {
 		return err

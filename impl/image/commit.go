@@ -105,7 +105,11 @@ func (in *ingest) commitWritable(ctx context.Context, id string, o CommitOptions
 	}
 	next.Config = config
 
-	u, err := in.packUpper(ctx, w.Upper)
+	pack := in.packUpper
+	if o.Adopt {
+		pack = in.adoptUpper
+	}
+	u, err := pack(ctx, w.Upper)
 	if err != nil {
 		return nil, fmt.Errorf("commit: %w", err)
 	}
@@ -148,6 +152,24 @@ func (in *ingest) packUpper(ctx context.Context, upper string) (*unpacked, error
 		return nil, in.discard(u.dir)
 	}
 	return u, nil
+}
+
+// adoptUpper is packUpper for a directory that nobody uses any more: it becomes the
+// layer's, if it can.
+func (in *ingest) adoptUpper(ctx context.Context, upper string) (*unpacked, error) {
+	dir, err := in.newDir()
+	if err != nil {
+		return nil, err
+	}
+	res, err := layer.Adopt(ctx, in.s.layerPath(dir), upper, in.s.limits)
+	if err != nil || res == nil {
+		err = errors.Join(err, in.discard(dir))
+		if errors.Is(err, layer.ErrUnfit) {
+			return in.packUpper(ctx, upper)
+		}
+		return nil, err
+	}
+	return &unpacked{dir: dir, res: res}, nil
 }
 
 // clone copies what applyChanges writes to.

@@ -63,6 +63,21 @@ func TestCrashChild(t *testing.T) {
 		if _, err := s.NewWritable(ctx, id, img.ID); err != nil {
 			t.Fatal(err)
 		}
+		step, err := s.NewWritable(ctx, id+"step", img.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(step.Upper, "made"), body, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		do("have", "step:latest", func() error {
+			_, err := s.Commit(ctx, id+"step", CommitOptions{Ref: "step", Adopt: true})
+			return err
+		})
+		if err := s.RemoveWritable(id + "step"); err != nil {
+			t.Fatal(err)
+		}
+		do("gone", "step:latest", func() error { _, err := s.Remove(ctx, "step", none, nil); return err })
 		do("gone", "imp:latest", func() error { _, err := s.Remove(ctx, "imp", none, nil); return err })
 		do("gone", "tag:x", func() error { _, err := s.Remove(ctx, "tag:x", none, nil); return err })
 		if err := s.RemoveWritable(id); err != nil {

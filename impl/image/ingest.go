@@ -62,15 +62,24 @@ func (s *Store) newIngest() *ingest {
 	}
 }
 
-// unpack writes an uncompressed layer tar to disk.
-func (in *ingest) unpack(ctx context.Context, r io.Reader) (*unpacked, error) {
+// newDir makes a folder for a layer, which abort removes.
+func (in *ingest) newDir() (string, error) {
 	dir, err := in.s.newLayerDir()
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	in.mu.Lock()
 	in.dirs[dir] = true
 	in.mu.Unlock()
+	return dir, nil
+}
+
+// unpack writes an uncompressed layer tar to disk.
+func (in *ingest) unpack(ctx context.Context, r io.Reader) (*unpacked, error) {
+	dir, err := in.newDir()
+	if err != nil {
+		return nil, err
+	}
 	res, err := layer.Unpack(ctx, in.s.layerPath(dir), r, in.s.limits)
 	if err != nil {
 		return nil, errors.Join(err, in.discard(dir))

@@ -44,4 +44,8 @@ type CommitOptions struct {
 	Created time.Time
 	// DockerVersion is recorded in the configuration.
 	DockerVersion string
+	// Adopt gives the image the files of the writable layer themselves instead of
+	// copies. Nobody may use the layer any more, and whatever comes of it the layer
+	// is then good for RemoveWritable only.
+	Adopt bool
 }

@@ -48,6 +48,9 @@ type packer struct {
 	tw    *tar.Writer
 	links map[inode]string
 	copy  []byte
+	// content is told of the content of every file that is not empty, and calls
+	// write, which says whether the file had as many bytes; nil for nobody.
+	content func(n *node, size int64, write func() (whole bool, err error)) error
 }
 
 func newPacker(w io.Writer) *packer {
@@ -138,26 +141,33 @@ func (p *packer) plain(n *node) error {
 	if err := p.tw.WriteHeader(hdr); err != nil {
 		return fmt.Errorf("%q: %w", n.path, err)
 	}
-	if body == nil {
+	if body == nil || hdr.Size == 0 {
 		return nil
 	}
-	return p.body(body, hdr.Size)
+	write := func() (bool, error) { return p.body(body, hdr.Size) }
+	if p.content != nil {
+		return p.content(n, hdr.Size, write)
+	}
+	_, err := write()
+	return err
 }
 
-// body writes exactly size bytes, also when the file shrinks or grows meanwhile.
-func (p *packer) body(f *os.File, size int64) error {
+// body writes exactly size bytes, also when the file shrinks or grows meanwhile. It
+// says whether it did not shrink.
+func (p *packer) body(f *os.File, size int64) (whole bool, err error) {
 	n, err := io.CopyBuffer(struct{ io.Writer }{p.tw}, io.LimitReader(struct{ io.Reader }{f}, size), p.copy)
+	whole = n == size
 	for err == nil && n < size {
 		var m int
 		m, err = p.tw.Write(zeroChunk[:min(size-n, chunkSize)])
 		n += int64(m)
 	}
-	return err
+	return whole, err
 }
 
 // packXattrs takes over the extended attributes that mean something elsewhere.
 func packXattrs(hdr *tar.Header, n *node) error {
-	names, err := listXattrs(fdPath(n.dir, n.name))
+	names, err := n.xattrs()
 	if vanished(err) {
 		return nil
 	}
@@ -165,7 +175,7 @@ func packXattrs(hdr *tar.Header, n *node) error {
 		return err
 	}
 	for _, name := range names {
-		if !xattrAllowed(name) || name == "security.selinux" {
+		if !xattrAllowed(name) || name == selinuxXattr {
 			continue
 		}
 		value, err := getXattr(fdPath(n.dir, n.name), name)

@@ -20,6 +20,20 @@ type node struct {
 	dir  int
 	name string
 	st   unix.Stat_t
+
+	names  []string // of its extended attributes, once listed
+	listed bool
+}
+
+// xattrs lists the names of the extended attributes, once.
+func (n *node) xattrs() (names []string, err error) {
+	if !n.listed {
+		if n.names, err = listXattrs(fdPath(n.dir, n.name)); err != nil {
+			return nil, err
+		}
+		n.listed = true
+	}
+	return n.names, nil
 }
 
 // walk visits the tree below the open directory root: folders before their

@@ -13,7 +13,12 @@ import (
 	"github.com/seed-50ced230/berth/impl/fault"
 )
 
-const opaqueXattr = "trusted.overlay.opaque"
+const (
+	opaqueXattr = "trusted.overlay.opaque"
+	// overlayXattrs begin the names of what overlayfs notes for itself.
+	overlayXattrs = "trusted.overlay."
+	selinuxXattr  = "security.selinux"
+)
 
 func setOpaque(fd int, base string) error {
 	if err := unix.Lsetxattr(fdPath(fd, base), opaqueXattr, []byte("y"), 0); err != nil {
