@@ -25,6 +25,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
+	"sync/atomic"
 
 	"github.com/opencontainers/go-digest"
 
@@ -233,12 +234,16 @@ type session struct {
 	stages     []*stage
 	args       *arguments
 	flights    *flights
+	// users counts the steps that may use the context and are not over.
+	users *atomic.Int32
 
 	// What follows is of the stage that is taken; each has a copy of the session.
 
 	stage *stage
 	voice *voice
 	step  int
+	// triggering says that a base image's ONBUILD instructions are taken.
+	triggering bool
 	// land says that the step is taken that the cache did not have; nil for none.
 	land       func()
 	containers []string // intermediate ones, not removed yet

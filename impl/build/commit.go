@@ -117,7 +117,7 @@ func (s *session) inLayer(ctx context.Context, g *stage, probe *image.Config, te
 		if err := errors.Join(work(t), t.Close()); err != nil {
 			return err
 		}
-		if err := s.putIn(shared, id); err != nil {
+		if err := s.putIn(ctx, shared, id); err != nil {
 			return err
 		}
 	}

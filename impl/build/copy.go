@@ -79,7 +79,7 @@ func (s *session) copyFiles(ctx context.Context, g *stage, st *step, q copyReque
 	if hit, err := s.cached(ctx, g, probe); hit || err != nil {
 		return err
 	}
-	shared := &sharing{from: s.files}
+	shared := s.sharing(list)
 	return s.inLayer(ctx, g, probe, false, shared, func(t *tree) error {
 		who, err := findOwner(t, q.chown)
 		if err != nil {

@@ -27,7 +27,7 @@ type copier struct {
 	limits Limits
 	// links are the files with several names that have been copied.
 	links map[inode]string
-	// sharing gives large files of the context to the image; nil for never.
+	// sharing gives files of the context to the image; nil for never.
 	sharing *sharing
 }
 
@@ -58,7 +58,7 @@ func (c *copier) place(src source, dest string) error {
 		if src.unpack {
 			return c.unpack(src, at)
 		}
-		return c.content(src.in, src.path, at)
+		return c.content(src.in, src.path, at, false)
 	}
 	if strings.HasSuffix(dest, "/") || exists && info.IsDir() {
 		at = path.Join(at, src.name)
@@ -69,11 +69,12 @@ func (c *copier) place(src source, dest string) error {
 	if info, err := c.to.Lstat(at); err == nil && info.IsDir() {
 		return fault.Invalid("cannot copy a file over the directory /%s", at)
 	}
-	return c.copy(src.in, src.path, at, src.info)
+	return c.copy(src.in, src.path, at, src.info, false)
 }
 
-// content copies what is in a directory.
-func (c *copier) content(in *tree, from, to string) error {
+// content copies what is in a directory. fresh says that nothing is in the one that
+// it goes to.
+func (c *copier) content(in *tree, from, to string, fresh bool) error {
 	entries, err := fs.ReadDir(in.FS(), from)
 	if err != nil {
 		return err
@@ -83,7 +84,7 @@ func (c *copier) content(in *tree, from, to string) error {
 		if err != nil {
 			return err
 		}
-		if err := c.copy(in, path.Join(from, e.Name()), path.Join(to, e.Name()), info); err != nil {
+		if err := c.copy(in, path.Join(from, e.Name()), path.Join(to, e.Name()), info, fresh); err != nil {
 			return err
 		}
 	}
@@ -91,25 +92,32 @@ func (c *copier) content(in *tree, from, to string) error {
 }
 
 // copy copies a file or a directory with everything in it to a path without
-// links. What is there is replaced, but for a directory by a directory.
-func (c *copier) copy(in *tree, from, to string, info fs.FileInfo) error {
+// links. What is there is replaced, but for a directory by a directory; fresh says
+// that nothing is.
+func (c *copier) copy(in *tree, from, to string, info fs.FileInfo, fresh bool) error {
 	if err := c.ctx.Err(); err != nil {
 		return err
 	}
 	if strings.HasPrefix(path.Base(to), whiteoutPrefix) {
 		return fault.Invalid("%s has a name that layers use to delete files", from)
 	}
-	there, err := c.to.Lstat(to)
+	var there fs.FileInfo
+	err := fs.ErrNotExist
+	if !fresh {
+		there, err = c.to.Lstat(to)
+	}
 	switch {
 	case err == nil && there.IsDir() && info.IsDir():
 	case err == nil:
 		if err := c.to.RemoveAll(to); err != nil {
 			return err
 		}
-		c.sharing.forget(to)
+		c.sharing.forget(to, there)
 		there = nil
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
+	default:
+		c.sharing.forget(to, nil)
 	}
 	st, _ := info.Sys().(*syscall.Stat_t)
 	switch kind := info.Mode().Type(); kind {
@@ -119,9 +127,10 @@ func (c *copier) copy(in *tree, from, to string, info fs.FileInfo) error {
 				return err
 			}
 		}
-		if err := c.content(in, from, to); err != nil {
+		if err := c.content(in, from, to, there == nil); err != nil {
 			return err
 		}
+		c.sharing.changed(to)
 		return c.attributes(to, info)
 	case fs.ModeSymlink:
 		target, err := in.Readlink(from)
@@ -132,8 +141,8 @@ func (c *copier) copy(in *tree, from, to string, info fs.FileInfo) error {
 	case fs.ModeSocket:
 		return nil // nobody listens at a copy
 	case 0:
-		if c.shares(in, info, st) {
-			return c.share(from, to, info)
+		if shared, err := c.share(in, from, to, info); shared || err != nil {
+			return err
 		}
 		id := inode{uint64(st.Dev), st.Ino}
 		if first := c.links[id]; first != "" {

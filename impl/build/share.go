@@ -1,74 +1,108 @@
 package build
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"syscall"
+	"time"
 
+	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 	"golang.org/x/sys/unix"
 
 	"github.com/seed-50ced230/berth/impl/fault"
 )
 
-// shareFrom is the size from which a file of the context is given to the image
-// instead of being copied: below it a copy costs less than the calls.
-const shareFrom = 1 << 20
-
 // sharing gives files of the build's context to a layer. The context is the
 // build's own and goes away with it, so the file that was written when it came in
-// can be the layer's file: it gets a second name there, once nobody looks at the
-// layer through overlayfs any more. Each file is given once. A second copy of it
-// is a copy, because the files of two layers have nothing in common.
+// can be the layer's file: it is moved there, once nobody looks at the layer through
+// overlayfs any more. Until then its place is known here only. That is for the last
+// step that uses the context; a file that two directories had would have two names,
+// and there are programs that mind.
 type sharing struct {
 	from *tree
-	// files are the paths in the context by those in the layer, where an empty
-	// file keeps the place.
+	// files are the paths in the context by those in the layer, given is the set of
+	// the former: a second copy of a file is a copy.
 	files map[string]string
+	given map[string]bool
+	// touched is the last directory of the layer that was made ready; empty for none.
+	touched string
 }
 
-// forget is told of what has been removed.
-func (s *sharing) forget(removed string) {
+// sharing is for a step that copies these sources; nil if it has to copy them.
+func (s *session) sharing(list []source) *sharing {
+	// What an archive puts in must find what was there before.
+	if s.triggering || s.users.Load() > 1 || slices.ContainsFunc(list, func(src source) bool { return src.unpack }) {
+		return nil
+	}
+	return &sharing{from: s.files, files: map[string]string{}, given: map[string]bool{}}
+}
+
+// usesContext says whether an instruction needs the build's context.
+func usesContext(command any) bool {
+	switch c := command.(type) {
+	case *instructions.CopyCommand:
+		return c.From == ""
+	case *instructions.AddCommand, *instructions.Stage: // a base image may have triggers
+		return true
+	}
+	return false
+}
+
+// forget is told of what gives its place to something else. what is nil for what
+// only sharing knows.
+func (s *sharing) forget(at string, what fs.FileInfo) {
 	if s == nil {
 		return
 	}
-	for at := range s.files {
-		if at == removed || strings.HasPrefix(at, removed+"/") {
-			delete(s.files, at)
+	delete(s.files, at)
+	if what == nil || !what.IsDir() {
+		return
+	}
+	for p := range s.files {
+		if strings.HasPrefix(p, at+"/") {
+			delete(s.files, p)
 		}
 	}
 }
 
-// shares says whether a copy would be the file itself: large, with one name, of
-// the right owner and permissions.
-func (c *copier) shares(in *tree, info fs.FileInfo, st *syscall.Stat_t) bool {
-	return c.sharing != nil && in == c.sharing.from && info.Size() >= shareFrom && st.Nlink == 1 &&
-		c.owner == owner{int(st.Uid), int(st.Gid)} && c.mode == nil
+// changed is told that a directory got its attributes.
+func (s *sharing) changed(dir string) {
+	if s != nil && s.touched == dir {
+		s.touched = ""
+	}
 }
 
-// share keeps the place of a file.
-func (c *copier) share(from, to string, info fs.FileInfo) error {
-	for _, taken := range c.sharing.files {
-		if taken == from {
-			return c.file(c.sharing.from, from, to, info)
+// share keeps a place in the layer for a file of the context, if a copy would be the
+// file itself: with one name, of the right owner and permissions.
+func (c *copier) share(in *tree, from, to string, info fs.FileInfo) (shared bool, err error) {
+	st, _ := info.Sys().(*syscall.Stat_t)
+	s := c.sharing
+	if s == nil || in != s.from || st.Nlink != 1 || c.owner != (owner{int(st.Uid), int(st.Gid)}) || c.mode != nil || s.given[from] {
+		return false, nil
+	}
+	// A file that is made in a directory of the image has overlayfs copy the
+	// directory, and changes its time.
+	if dir := path.Dir(to); s.touched != dir {
+		now := time.Now()
+		if err := c.to.Chtimes(dir, now, now); err != nil {
+			return false, err
 		}
+		s.touched = dir
 	}
-	w, err := c.to.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	if c.sharing.files == nil {
-		c.sharing.files = map[string]string{}
-	}
-	c.sharing.files[to] = from
-	return w.Close()
+	s.files[to], s.given[from] = from, true
+	return true, nil
 }
 
 // putIn puts the files in their places in a layer. Where the context cannot share
 // with the layer (another file system) they are copied.
-func (s *session) putIn(shared *sharing, id string) error {
+func (s *session) putIn(ctx context.Context, shared *sharing, id string) error {
 	if shared == nil || len(shared.files) == 0 {
 		return nil
 	}
@@ -81,44 +115,77 @@ func (s *session) putIn(shared *sharing, id string) error {
 		return fault.Internal("open the layer: %w", err)
 	}
 	defer upper.Close()
-	for to, from := range shared.files {
-		if err := shared.put(upper, from, to); err != nil {
-			return fault.Internal("put /%s into the layer: %w", to, err)
+	// Directory by directory.
+	names := slices.SortedFunc(maps.Keys(shared.files), func(a, b string) int {
+		return cmp.Or(cmp.Compare(path.Dir(a), path.Dir(b)), cmp.Compare(a, b))
+	})
+	for len(names) > 0 {
+		dir, n := path.Dir(names[0]), 1
+		for n < len(names) && path.Dir(names[n]) == dir {
+			n++
 		}
+		if err := shared.fill(ctx, upper, dir, names[:n]); err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			return fault.Internal("put files into /%s of the layer: %w", dir, err)
+		}
+		names = names[n:]
 	}
 	return nil
 }
 
-func (s *sharing) put(upper *tree, from, to string) error {
-	source, err := s.from.Open(path.Dir(from))
-	if err != nil {
-		return err
-	}
-	defer source.Close()
-	target, err := upper.Open(path.Dir(to))
+// fill puts files into one directory of a layer. Its time stays.
+func (s *sharing) fill(ctx context.Context, upper *tree, dir string, names []string) error {
+	target, err := upper.Open(dir)
 	if err != nil {
 		return err
 	}
 	defer target.Close()
+	info, err := target.Stat()
+	if err != nil {
+		return err
+	}
+	var source *os.File // the directory in the context that the last file was in
+	defer func() {
+		if source != nil {
+			source.Close()
+		}
+	}()
+	for _, to := range names {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		from := s.files[to]
+		if at := path.Dir(from); source == nil || source.Name() != at {
+			if source != nil {
+				source.Close()
+			}
+			if source, err = s.from.Open(at); err != nil {
+				return err
+			}
+		}
+		// It takes the place of the whiteout of a file that was there.
+		err := unix.Renameat(int(source.Fd()), path.Base(from), int(target.Fd()), path.Base(to))
+		if errors.Is(err, unix.EXDEV) {
+			err = s.copy(ctx, upper, from, to)
+		}
+		if err != nil {
+			return &os.PathError{Op: "move", Path: to, Err: err}
+		}
+	}
+	return upper.Chtimes(dir, info.ModTime(), info.ModTime())
+}
+
+// copy is for a context that is elsewhere.
+func (s *sharing) copy(ctx context.Context, upper *tree, from, to string) error {
 	info, err := s.from.Lstat(from)
 	if err != nil {
 		return err
 	}
-	// The directory's time is that of the last file in it that was copied.
-	dir, err := target.Stat()
-	if err != nil {
+	if err := upper.Remove(to); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := upper.Remove(to); err != nil {
-		return err
-	}
-	err = unix.Linkat(int(source.Fd()), path.Base(from), int(target.Fd()), path.Base(to), 0)
-	if errors.Is(err, unix.EXDEV) || errors.Is(err, unix.EMLINK) || errors.Is(err, unix.EPERM) {
-		c := copier{to: upper, owner: owner{}}
-		err = c.file(s.from, from, to, info)
-	}
-	if err != nil {
-		return err
-	}
-	return upper.Chtimes(path.Dir(to), dir.ModTime(), dir.ModTime())
+	c := copier{ctx: ctx, to: upper}
+	return c.file(s.from, from, to, info)
 }

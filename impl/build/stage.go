@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
@@ -89,7 +90,12 @@ func (s *session) run(ctx context.Context, d *dockerfile) (digest.Digest, error)
 	if err := s.declareGlobal(d); err != nil {
 		return "", err
 	}
-	s.stages = d.split()
+	s.stages, s.users = d.split(), &atomic.Int32{}
+	for i := range d.steps {
+		if usesContext(d.steps[i].command) {
+			s.users.Add(1)
+		}
+	}
 	defer func() {
 		for _, g := range s.stages {
 			g.letGo()
@@ -210,6 +216,9 @@ func (s *session) take(ctx context.Context, d *dockerfile, st *step, number int)
 	s.step = number
 	if err := s.announce(s.step, st); err != nil {
 		return err
+	}
+	if usesContext(st.command) {
+		defer s.users.Add(-1)
 	}
 	if from, ok := st.command.(*instructions.Stage); ok {
 		if err := s.from(ctx, d, st, from); err != nil {
@@ -386,6 +395,8 @@ func (s *session) triggers(ctx context.Context) error {
 	if err := s.say("# Executing %d build %s...\n", len(list), word); err != nil {
 		return err
 	}
+	s.triggering = true
+	defer func() { s.triggering = false }()
 	for _, text := range list {
 		parsed, err := parser.Parse(strings.NewReader(text))
 		if err != nil {

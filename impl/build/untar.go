@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"os"
 	"path"
 	"strings"
 	"time"
@@ -37,6 +38,8 @@ type extraction struct {
 	// most entries lie where the one before does. Empty after a removal, which
 	// may have been of a directory on the way.
 	parent, resolved string
+	// dir is that directory, opened for the first file in it; nil before.
+	dir *os.Root
 }
 
 // dirTime is a directory whose time is set when everything is in it.
@@ -47,6 +50,7 @@ type dirTime struct {
 
 // extract reads the tar r to its end.
 func (x *extraction) extract(ctx context.Context, r io.Reader) error {
+	defer x.leave()
 	t := tar.NewReader(&contextReader{ctx, r})
 	for {
 		h, err := t.Next()
@@ -121,19 +125,31 @@ func (x *extraction) entry(h *tar.Header, body io.Reader) error {
 	if err != nil {
 		return err
 	}
+	if isRegular(h.Typeflag) {
+		// Most are files where nothing is.
+		if err := x.file(path.Base(name), h, body, who); !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	}
 	at := path.Join(parent, path.Base(name))
 	if info, err := x.to.Lstat(at); err == nil {
 		if info.IsDir() && h.Typeflag == tar.TypeDir {
 			return x.finish(at, h, who)
 		}
-		x.parent = ""
+		x.leave()
 		if err := x.to.RemoveAll(at); err != nil {
 			return err
 		}
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := x.make(at, parent, h, body); err != nil {
+	if isRegular(h.Typeflag) {
+		if _, err := x.enter(path.Dir(name)); err != nil {
+			return err
+		}
+		return x.file(path.Base(name), h, body, who)
+	}
+	if err := x.make(at, parent, h); err != nil {
 		return err
 	}
 	if h.Typeflag == tar.TypeLink {
@@ -148,6 +164,7 @@ func (x *extraction) enter(dir string) (string, error) {
 	if dir == x.parent {
 		return x.resolved, nil
 	}
+	x.leave()
 	at, err := x.to.resolve(path.Join(x.below, dir), true)
 	if err != nil {
 		return "", err
@@ -159,18 +176,66 @@ func (x *extraction) enter(dir string) (string, error) {
 	return at, nil
 }
 
-// make makes the file; finish gives it its attributes.
-func (x *extraction) make(at, parent string, h *tar.Header, body io.Reader) error {
+// leave forgets the last entry's directory.
+func (x *extraction) leave() {
+	if x.dir != nil {
+		x.dir.Close()
+	}
+	x.parent, x.dir = "", nil
+}
+
+func isRegular(kind byte) bool {
+	switch kind {
+	case tar.TypeReg, '\x00', tar.TypeGNUSparse, tar.TypeCont:
+		return true
+	}
+	return false
+}
+
+// file makes a file in the last entry's directory, with as few steps as there can
+// be. If something is there it is fs.ErrExist, and body is not read.
+func (x *extraction) file(name string, h *tar.Header, body io.Reader, who owner) (err error) {
+	if x.dir == nil {
+		if x.dir, err = x.to.OpenRoot(x.resolved); err != nil {
+			return err
+		}
+	}
+	f, err := x.dir.OpenFile(name, unix.O_CREAT|unix.O_EXCL|unix.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	if _, err = io.Copy(f, body); err == nil {
+		err = setAll(int(f.Fd()), h, who)
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	return x.dir.Chtimes(name, h.ModTime, h.ModTime)
+}
+
+// setAll gives an open file all but its time, in the order in which none undoes
+// another.
+func setAll(fd int, h *tar.Header, who owner) error {
+	if err := setAttributes(fd, h.PAXRecords); err != nil {
+		return err
+	}
+	if err := unix.Fchown(fd, who.uid, who.gid); err != nil {
+		return os.NewSyscallError("fchown", err)
+	}
+	if err := unix.Fchmod(fd, uint32(h.Mode&0o7777)); err != nil {
+		return os.NewSyscallError("fchmod", err)
+	}
+	if value := h.PAXRecords[paxXattr+capabilityXattr]; value != "" {
+		return os.NewSyscallError("fsetxattr", unix.Fsetxattr(fd, capabilityXattr, []byte(value), 0))
+	}
+	return nil
+}
+
+// make makes what is no file; finish gives it its attributes.
+func (x *extraction) make(at, parent string, h *tar.Header) error {
 	switch h.Typeflag {
 	case tar.TypeDir:
 		return x.to.Mkdir(at, 0o755)
-	case tar.TypeReg, '\x00', tar.TypeGNUSparse, tar.TypeCont:
-		f, err := x.to.OpenFile(at, unix.O_CREAT|unix.O_EXCL|unix.O_WRONLY, 0o600)
-		if err != nil {
-			return err
-		}
-		_, err = io.Copy(f, body)
-		return errors.Join(err, setAttributes(int(f.Fd()), h.PAXRecords), f.Close())
 	case tar.TypeSymlink:
 		return x.to.Symlink(h.Linkname, at)
 	case tar.TypeLink:
@@ -216,16 +281,6 @@ func (x *extraction) finish(at string, h *tar.Header, who owner) error {
 	if h.Typeflag == tar.TypeDir {
 		x.dirs = append(x.dirs, dirTime{at, h.ModTime})
 		return nil
-	}
-	if value := h.PAXRecords[paxXattr+capabilityXattr]; value != "" {
-		// Changing the owner has taken it away.
-		f, err := x.to.Open(at)
-		if err != nil {
-			return err
-		}
-		if err := errors.Join(unix.Fsetxattr(int(f.Fd()), capabilityXattr, []byte(value), 0), f.Close()); err != nil {
-			return err
-		}
 	}
 	return x.to.Chtimes(at, h.ModTime, h.ModTime)
 }
