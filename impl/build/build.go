@@ -31,6 +31,7 @@ import (
 
 	"github.com/seed-50ced230/berth/impl/fault"
 	"github.com/seed-50ced230/berth/impl/image"
+	"github.com/seed-50ced230/berth/impl/image/layer"
 )
 
 // Containers runs the commands of RUN steps. A container is made, runs at most
@@ -166,6 +167,7 @@ func (b *Builder) Build(ctx context.Context, req *Request, out Output) (id diges
 	if err := os.MkdirAll(b.Root, 0o700); err != nil {
 		return "", fault.Internal("make the directory for build contexts: %w", err)
 	}
+	layer.Spread(b.Root)
 	dir, err := os.MkdirTemp(b.Root, "build")
 	if err != nil {
 		return "", fault.Internal("make a directory for the build: %w", err)

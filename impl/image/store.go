@@ -188,6 +188,7 @@ func (s *Store) open() error {
 	if err := os.Chmod(s.root, 0o700); err != nil && !errors.Is(err, unix.EROFS) {
 		return err
 	}
+	layer.Spread(filepath.Join(s.root, layersDir))
 	var err error
 	if s.db, s.condition, err = database.Open(file, namedDirs(s.root), buckets...); err != nil {
 		if errors.Is(err, database.ErrInUse) {
