@@ -3,6 +3,7 @@ package build
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -139,5 +140,19 @@ func TestCancelledFetches(t *testing.T) {
 				t.Errorf("%v after %v", err, time.Since(began))
 			}
 		})
+	}
+}
+
+// What a git server has git print is not kept but for its end.
+func TestLastWords(t *testing.T) {
+	var w lastWords
+	for i := range 100_000 {
+		fmt.Fprintf(&w, "line %d\n", i)
+	}
+	if len(w) != 1<<10 || cap(w) > 1<<16 || !bytes.HasSuffix(w, []byte("line 99998\nline 99999\n")) {
+		t.Errorf("%d bytes of %d: %q", len(w), cap(w), w)
+	}
+	if n, err := w.Write(bytes.Repeat([]byte("x"), 1<<20)); n != 1<<20 || err != nil || string(w) != strings.Repeat("x", 1<<10) {
+		t.Errorf("%d, %v: %q", n, err, w)
 	}
 }

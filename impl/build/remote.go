@@ -278,12 +278,24 @@ func (s *session) git(ctx context.Context, args ...string) error {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = time.Second
-	said, err := cmd.CombinedOutput()
-	if err != nil {
+	var said lastWords
+	cmd.Stdout, cmd.Stderr = &said, &said
+	if err := cmd.Run(); err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		return fault.Invalid("remote: git: %s (%w)", strings.TrimSpace(string(said[max(0, len(said)-1024):])), err)
+		return fault.Invalid("remote: git: %s (%w)", strings.TrimSpace(string(said)), err)
 	}
 	return nil
+}
+
+// lastWords are the last bytes of what a program prints: a server may have git pass
+// on as much as it likes.
+type lastWords []byte
+
+func (w *lastWords) Write(p []byte) (int, error) {
+	const longest = 1 << 10
+	*w = append(*w, p[max(0, len(p)-longest):]...)
+	*w = slices.Delete(*w, 0, max(0, len(*w)-longest))
+	return len(p), nil
 }
