@@ -17,10 +17,17 @@ import (
 	"github.com/seed-50ced230/berth/impl/image/layer"
 )
 
-// Bounds of the documents in an archive; Docker's own are a few kilobytes.
+// Bounds of the documents in an archive; Docker's own are a few kilobytes. The
+// second one is for all that is remembered of an archive: documents, and the names of
+// links and layers, with as much as there is about each entry besides.
 const (
 	maxDocument  = 16 << 20
 	maxDocuments = 128 << 20
+	aboutLink    = 256
+	aboutLayer   = 4 << 10
+	// maxChain is the most layers of an image in the older form: each one is an
+	// image, with all that is said of those below it. overlayfs stacks 500.
+	maxChain = 500
 )
 
 // archive is what one pass over a tar found. Layers are unpacked as they fly
@@ -30,7 +37,7 @@ type archive struct {
 	documents map[string][]byte
 	layers    map[string]*unpacked
 	links     map[string]string // path → path
-	bytes     int64             // of documents
+	bytes     int64             // that are remembered
 	progress  ProgressFunc
 }
 
@@ -100,11 +107,27 @@ func (a *archive) read(ctx context.Context, r io.Reader) error {
 				return fmt.Errorf("%s: %w", name, err)
 			}
 		case tar.TypeSymlink:
-			a.links[name] = inArchive(path.Join(path.Dir(name), hdr.Linkname))
+			err = a.link(name, path.Join(path.Dir(name), hdr.Linkname))
 		case tar.TypeLink:
-			a.links[name] = inArchive(hdr.Linkname)
+			err = a.link(name, hdr.Linkname)
+		}
+		if err != nil {
+			return err
 		}
 	}
+}
+
+func (a *archive) link(name, to string) error {
+	a.links[name] = inArchive(to)
+	return a.remember(int64(len(name) + len(to) + aboutLink))
+}
+
+// remember counts what is kept in memory until the archive's end.
+func (a *archive) remember(size int64) error {
+	if a.bytes += size; a.bytes > maxDocuments {
+		return fault.Invalid("more than %d bytes of documents, links and names of layers", maxDocuments)
+	}
+	return nil
 }
 
 // inArchive makes the name comparable: relative, clean, below the archive's root.
@@ -121,8 +144,8 @@ func (a *archive) file(ctx context.Context, name string, size int64, r io.Reader
 	case looksLikeLayer(name, head):
 		return a.layer(ctx, name, size, body)
 	case size <= maxDocument && isDocument(name, head):
-		if a.bytes += size; a.bytes > maxDocuments {
-			return fault.Invalid("more than %d bytes of documents", maxDocuments)
+		if err := a.remember(size + int64(len(name)+aboutLink)); err != nil {
+			return err
 		}
 		b, err := io.ReadAll(body)
 		a.documents[name] = b
@@ -163,6 +186,9 @@ func looksLikeLayer(name string, head []byte) bool {
 func (a *archive) layer(ctx context.Context, name string, size int64, r io.Reader) error {
 	if a.layers[name] != nil {
 		return fault.Invalid("twice in the archive")
+	}
+	if err := a.remember(int64(len(name) + aboutLayer)); err != nil {
+		return err
 	}
 	counted := &countingReader{r: r, id: progressID(name), total: size, status: "Loading layer", report: a.progress}
 	plain, err := layer.Decompress(ctx, counted)

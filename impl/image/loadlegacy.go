@@ -91,7 +91,9 @@ func (l *legacy) load(ctx context.Context, id string) (*Image, error) {
 				return nil, fault.Invalid("layer %s is its own ancestor", at)
 			}
 		}
-		todo = append(todo, at)
+		if todo = append(todo, at); len(todo) > maxChain {
+			return nil, fault.Invalid("layer %s: more than %d layers", id, maxChain)
+		}
 		var v v1Image
 		raw := l.a.document(at + "/json")
 		if raw == nil {
@@ -123,6 +125,9 @@ func (l *legacy) one(ctx context.Context, id string) error {
 		rootfs.DiffIDs = append(rootfs.DiffIDs, parent.RootFS.DiffIDs...)
 		history = append(history, parent.History...)
 		parentID, below = parent.ID, parent.Top
+	}
+	if len(rootfs.DiffIDs) >= maxChain {
+		return fault.Invalid("layer %s: more than %d layers", id, maxChain)
 	}
 	if _, err := l.a.stackLayer(ctx, below, id+"/layer.tar", ""); err != nil {
 		return err
