@@ -85,10 +85,14 @@ func (o *alone) close() error {
 	return errors.Join(append(all, o.remains.Remove())...)
 }
 
-// again kills the engine and starts it again, as after a crash. It gives the time
-// from the start of the process to its first answer, ms.
-func (o *alone) again(ctx context.Context) (ms float64, err error) {
-	o.daemon.Kill()
+// again ends the engine, killed if so wanted as by a crash, and starts it again. It
+// gives the time from the start of the process to its first answer, ms.
+func (o *alone) again(ctx context.Context, kill bool) (ms float64, err error) {
+	if kill {
+		o.daemon.Kill()
+	} else if err := o.daemon.Stop(time.Minute); err != nil {
+		return 0, err
+	}
 	o.client.CloseIdleConnections()
 	began := time.Now()
 	if err := o.restart(ctx); err != nil {

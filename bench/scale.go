@@ -38,7 +38,7 @@ var few = size{running: 10, stopped: 10, images: 10, networks: 5}
 // object must take the same time, what is asked for of all the same time for each.
 // Docker Engine is asked at the small size only.
 func scale(ctx context.Context, a *arena, r *report) error {
-	s := &sheet{Title: "Scale", Columns: []string{"berth, " + few.String(), "berth, " + a.full.String(), "ratio"}}
+	s := &sheet{Title: "Scale", Note: scaleNote, Columns: []string{"berth, " + few.String(), "berth, " + a.full.String(), "ratio"}}
 	b, err := a.berthAlone(ctx, "scale", "--pprof-addr", pprofAddress)
 	if err != nil {
 		return err
@@ -68,6 +68,8 @@ func scale(ctx context.Context, a *arena, r *report) error {
 	r.Sheets = append(r.Sheets, s)
 	return nil
 }
+
+const scaleNote = "An engine alone, at two sizes. berth is killed (SIGKILL) before each start and finds its running containers again; Docker Engine ends in order, with `--live-restore`."
 
 // dockerAt measures Docker Engine, which keeps its containers over a restart with
 // live-restore only.
@@ -181,7 +183,7 @@ func (o *alone) weigh(ctx context.Context, a *arena, n size, to *sized) error {
 	to.add("open files of the daemon", "", fds)
 	var starts []float64
 	for i := range a.options.starts + 1 {
-		ms, err := o.again(ctx)
+		ms, err := o.again(ctx, o.name == "berth")
 		if err != nil {
 			return err
 		}
@@ -196,7 +198,7 @@ func (o *alone) weigh(ctx context.Context, a *arena, n size, to *sized) error {
 			starts = append(starts, ms)
 		}
 	}
-	to.add("start after kill -9, until all is served", "ms", starts...)
+	to.add("start of the daemon, until all is served", "ms", starts...)
 	return o.weighDaemon("memory (PSS) of the daemon after the start", to)
 }
 
