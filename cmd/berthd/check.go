@@ -63,12 +63,18 @@ func checkRoot(ctx context.Context, c *config.Config, out io.Writer) (damaged bo
 	if err != nil {
 		return false, err
 	}
+	aside, err := database.Aside(containersFile(c))
+	if err != nil {
+		return false, err
+	}
+	// Else there may be containers of which nobody knows.
+	complete := !containersDamaged && aside == ""
 	root := filepath.Join(c.DataRoot, "image")
 	if _, err := os.Stat(root); errors.Is(err, fs.ErrNotExist) {
 		fmt.Fprintln(out, "there are no images")
 		return containersDamaged, nil
 	}
-	report, imagesDamaged, err := checkImages(ctx, root, c.Repair, records, out)
+	report, imagesDamaged, err := checkImages(ctx, root, c.Repair, records, complete, out)
 	if err != nil {
 		return false, err
 	}
@@ -100,7 +106,8 @@ func refuseRunning(execRoot string) error {
 }
 
 // checkImages gives an empty report if the database is damaged and may not be repaired.
-func checkImages(ctx context.Context, root string, repair bool, records []*container.Record, out io.Writer) (report *image.Report, damaged bool, err error) {
+// complete says that the records are those of all containers.
+func checkImages(ctx context.Context, root string, repair bool, records []*container.Record, complete bool, out io.Writer) (report *image.Report, damaged bool, err error) {
 	if repair {
 		done, err := image.RepairDatabase(root)
 		if err != nil {
@@ -116,8 +123,11 @@ func checkImages(ctx context.Context, root string, repair bool, records []*conta
 		images[r.ID] = r.Image
 	}
 	// What it logs is in the report, too.
-	store, err := image.Open(root, image.Options{ReadOnly: !repair, Logger: slog.New(slog.DiscardHandler),
-		ImageOf: func(id string) digest.Digest { return images[id] }})
+	options := image.Options{ReadOnly: !repair, Logger: slog.New(slog.DiscardHandler)}
+	if complete {
+		options.ImageOf = func(id string) digest.Digest { return images[id] }
+	}
+	store, err := image.Open(root, options)
 	if errors.Is(err, database.ErrDamaged) {
 		fmt.Fprintln(out, "images:", err)
 		return &image.Report{}, true, nil

@@ -50,7 +50,7 @@ func Open(path string, named []string, buckets ...[]byte) (_ *bbolt.DB, c Condit
 			return nil, c, fmt.Errorf("%w; it could not be salvaged: %w", c.Damage, err)
 		}
 	}
-	if c.Aside, err = lastAside(path); err != nil {
+	if c.Aside, err = Aside(path); err != nil {
 		return nil, c, err
 	}
 	if c.Salvaged != nil {
@@ -96,8 +96,8 @@ func create(path string, buckets [][]byte) error {
 	return replace(path, fresh)
 }
 
-// lastAside is the newest damaged file beside the one at path, or empty.
-func lastAside(path string) (string, error) {
+// Aside is the newest damaged file beside the one at path, or empty.
+func Aside(path string) (string, error) {
 	dir, base := filepath.Split(path)
 	if dir == "" {
 		dir = "."

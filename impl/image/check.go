@@ -61,8 +61,8 @@ func (s *Store) Check(ctx context.Context, repair bool) (*Report, error) {
 	if c.repair {
 		return &c.Report, s.sweep()
 	}
-	var err error
-	c.Leftovers, err = s.leftovers()
+	left, err := s.leftovers()
+	c.Leftovers = append(c.Leftovers, left...)
 	return &c.Report, err
 }
 
@@ -462,6 +462,11 @@ func (c *checker) containers(context.Context) error {
 	c.Containers = len(chains)
 	for id, chain := range chains {
 		if _, err := s.chainDirs(chain); err != nil {
+			if s.imageOf != nil && s.imageOf(id) == "" {
+				// It was removed, and a loss of power has brought its folder back.
+				c.Leftovers = append(c.Leftovers, filepath.Join(rwDir, id))
+				continue
+			}
 			c.found(Finding{Kind: Container, Name: id, Err: fmt.Errorf("its image cannot be used: %w; what it wrote is kept, and it can be started when the image is pulled or loaded again", err)})
 		}
 	}

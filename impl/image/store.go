@@ -56,7 +56,8 @@ type Options struct {
 	// ImageOf gives the image of a container; empty for one that is not known. It is
 	// asked about writable layers whose link to the image was lost with the power: what
 	// a container has had synced is kept on some file systems (btrfs) without what
-	// lies beside it. nil knows none.
+	// lies beside it. A layer whose container it does not know is one that was removed.
+	// nil: which containers there are is not known.
 	ImageOf func(containerID string) digest.Digest
 	// Logger receives what no caller can be told (sweeping, damaged layers).
 	// nil means slog.Default().
