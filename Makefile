@@ -139,7 +139,7 @@ crash: setup-test build ## kill berthd CRASH_ROUNDS times (100) at work on image
 	$(GO) test -count=1 -timeout 3h -run '^TestKilledAtImages$$' -v ./clienttest -crash-rounds $(CRASH_ROUNDS) -crash-seed $(CRASH_SEED)
 
 .PHONY: power
-power: setup-test build ## take the disk's power away POWER_ROUNDS (10) times POWER_CUTS (1000) times on ext4, xfs and btrfs; POWER_SEED repeats a run
+power: setup-test build ## take the power away POWER_CUTS (1000) times from each of POWER_ROUNDS (10) recordings on ext4, half as often on xfs and btrfs; POWER_SEED repeats
 	POWER_ROUNDS=$(POWER_ROUNDS) POWER_CUTS=$(POWER_CUTS) POWER_STARTS=$(POWER_STARTS) $(GO) test -count=1 -timeout 6h -v ./powertest $(TESTFLAGS)
 
 .PHONY: fuzz

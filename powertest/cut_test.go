@@ -180,11 +180,11 @@ func (r *trial) again(c disk.Cut, random *rand.Rand, n int) (wrong []string) {
 	return wrong
 }
 
-// cuts draws so many moments and modes: half of them when a client had just got an
-// answer, most of those with nothing of what was not safe then; others around flushes;
-// others anywhere.
+// cuts draws so many moments and modes: most when a client had just got an answer, with
+// nothing of what was not safe then; others around flushes; others anywhere.
 func (r *trial) cuts(random *rand.Rand, n int) (list []disk.Cut) {
 	moments := r.moments()
+	random.Shuffle(len(moments), func(i, j int) { moments[i], moments[j] = moments[j], moments[i] })
 	var flushes []int
 	for i, q := range r.requests {
 		if q.Kind == disk.Flush {
@@ -194,7 +194,7 @@ func (r *trial) cuts(random *rand.Rand, n int) (list []disk.Cut) {
 	for i := range n {
 		c := disk.Cut{Mode: disk.Modes[random.IntN(len(disk.Modes))], Seed: random.Uint64()}
 		switch {
-		case i < len(moments): // each of them once
+		case i < min(len(moments), n*2/3): // each of them once, if there is time
 			c.At, c.Mode = moments[i], disk.Nothing
 		case random.IntN(4) == 0:
 			c.At = moments[random.IntN(len(moments))]

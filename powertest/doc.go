@@ -15,5 +15,6 @@
 // Debian packages of "make setup-test"; whatever is missing is a failure, not a skip.
 // All mounts are in a mount namespace that ends with the test. Draws come from a seed
 // that is printed: POWER_SEED repeats a run's draws; POWER_ROUNDS says how many
-// recordings there are for each file system, POWER_CUTS how many cuts of each.
+// recordings there are for each file system, POWER_CUTS how many cuts of each on ext4
+// (half of that on the others), POWER_STARTS after how many a whole berthd is started.
 package powertest

@@ -68,7 +68,7 @@ func content(name string) string { return strings.Repeat(name+" is here\n", 2000
 func (l *load) operations() []func(name string) error {
 	return []func(string) error{
 		l.loadImage, l.makeVolume, l.makeBox, l.makeNetwork, l.importImage, l.tagImage, l.runBox, l.buildImage, l.commitImage, l.makeDataBox,
-		l.pushAndPull, l.renameBox, l.stopBox, l.writeVolume, l.orphanBox, l.makeBox, l.removeBox, l.removeImage, l.removeVolume, l.removeNetwork, l.makeAnonymous,
+		l.pushAndPull, l.renameBox, l.stopBox, l.writeVolume, l.orphanBox, l.limitBox, l.connectBox, l.makeBox, l.removeBox, l.removeImage, l.removeVolume, l.removeNetwork, l.makeAnonymous, l.dropOrphan,
 	}
 }
 
@@ -198,6 +198,15 @@ func (l *load) drop(path string, things ...string) error {
 	return nil
 }
 
+// dropOrphan makes one and removes it, and with it the last that keeps its layers.
+func (l *load) dropOrphan(name string) error {
+	if err := l.orphanBox(name); err != nil {
+		return err
+	}
+	l.boxes = l.boxes[:len(l.boxes)-1]
+	return l.drop("/containers/"+name, "container "+name)
+}
+
 // makeBox makes a container that writes a file, as a program does that means it, and
 // ends.
 func (l *load) makeBox(name string) error {
@@ -232,6 +241,36 @@ func (l *load) box(name string, config map[string]any, more map[string]string) e
 	}
 	l.tell(asked, things)
 	l.boxes = append(l.boxes, name)
+	return nil
+}
+
+// limitBox gives a container another limit.
+func (l *load) limitBox(name string) error {
+	if err := l.makeBox(name); err != nil {
+		return err
+	}
+	asked := l.now()
+	if _, err := l.ask(http.MethodPost, "/containers/"+name+"/update", map[string]any{"Memory": 64 << 20}); err != nil {
+		return err
+	}
+	l.tell(asked, map[string]string{"limit of " + name: fmt.Sprint(64 << 20)})
+	return nil
+}
+
+// connectBox has a container join a network of its own.
+func (l *load) connectBox(name string) error {
+	if err := l.makeBox(name); err != nil {
+		return err
+	}
+	if err := l.makeNetwork(name); err != nil {
+		return err
+	}
+	l.networks = l.networks[:len(l.networks)-1]
+	asked := l.now()
+	if _, err := l.ask(http.MethodPost, "/networks/"+name+"/connect", map[string]any{"Container": name}); err != nil {
+		return err
+	}
+	l.tell(asked, map[string]string{"networks of " + name: "bridge " + name})
 	return nil
 }
 
@@ -310,6 +349,9 @@ func (l *load) stopBox(name string) error {
 	return nil
 }
 
+// ofBox are the things that go with a container's name.
+var ofBox = []string{"container ", "end of ", "file of ", "limit of ", "networks of "}
+
 func (l *load) renameBox(name string) error {
 	old := l.take(&l.boxes)
 	if old == "" {
@@ -320,7 +362,7 @@ func (l *load) renameBox(name string) error {
 		return err
 	}
 	things := map[string]string{}
-	for _, of := range []string{"container ", "end of ", "file of "} {
+	for _, of := range ofBox {
 		if value := l.last(of + old); value != "" {
 			things[of+old], things[of+name] = "", value
 		}
@@ -335,7 +377,11 @@ func (l *load) removeBox(name string) error {
 	if box == "" {
 		return l.makeBox(name)
 	}
-	return l.drop("/containers/"+box, "container "+box, "end of "+box, "file of "+box)
+	var things []string
+	for _, of := range ofBox {
+		things = append(things, of+box)
+	}
+	return l.drop("/containers/"+box, things...)
 }
 
 func (l *load) makeVolume(name string) error {

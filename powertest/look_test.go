@@ -94,7 +94,11 @@ func look(root string) *remains {
 }
 
 func (r *remains) container(root string, c *container.Record) {
-	containerThings(r.things, c.Name[1:], c.ID, root)
+	var networks []string
+	for _, p := range c.Places {
+		networks = append(networks, p.Network)
+	}
+	containerThings(r.things, c.Name[1:], c.ID, root, c.HostConfig.Memory, networks)
 	switch {
 	case c.State.Active():
 		r.things["end of "+c.Name[1:]] = "none"
@@ -138,8 +142,14 @@ func (r *remains) images(s *image.Store, records []*container.Record) {
 }
 
 // containerThings tells of a container and what it wrote.
-func containerThings(things map[string]string, name, id, root string) {
+func containerThings(things map[string]string, name, id, root string, limit int64, networks []string) {
 	things["container "+name] = id
+	if limit > 0 {
+		things["limit of "+name] = fmt.Sprint(limit)
+	}
+	if slices.Sort(networks); len(networks) > 1 {
+		things["networks of "+name] = strings.Join(networks, " ")
+	}
 	if text, err := os.ReadFile(filepath.Join(root, "image", "rw", id, "upper", "file")); err == nil {
 		things["file of "+name] = string(text)
 	}

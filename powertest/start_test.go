@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -12,9 +14,12 @@ import (
 	"github.com/seed-50ced230/berth/testbed/disk"
 )
 
-// start cuts power, starts a berthd on what is left, and uses everything.
+// start cuts power, has berthd check what is left, starts one on it, and uses everything.
 func (r *trial) start(t *testing.T, c disk.Cut) (wrong []string) {
 	err := r.after(c, func() error {
+		if err := check(r.dir); err != nil {
+			wrong = append(wrong, err.Error())
+		}
 		e, err := boot(t, r.dir)
 		if err != nil {
 			return err
@@ -22,13 +27,27 @@ func (r *trial) start(t *testing.T, c disk.Cut) (wrong []string) {
 		u := &user{engine: e, things: map[string]string{}}
 		use := u.use()
 		complaints, err := e.end()
-		wrong = append(append(u.wrong, complaints...), r.compare(c.At, u.things)...)
+		wrong = append(append(append(wrong, u.wrong...), complaints...), r.compare(c.At, u.things)...)
 		return errors.Join(use, err)
 	})
 	if err != nil {
 		wrong = append(wrong, err.Error())
 	}
 	return wrong
+}
+
+// check runs "berthd check" on the data root in dir.
+func check(dir string) error {
+	config := filepath.Join(dir, "check.json")
+	if err := os.WriteFile(config, []byte("{}\n"), 0o600); err != nil {
+		return err
+	}
+	out, err := exec.Command(filepath.Join(*binaries, "berthd"), "check", "--config-file", config,
+		"--data-root", filepath.Join(dir, "data"), "--exec-root", filepath.Join(dir, "exec")).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("berthd check: %w\n%s", err, out)
+	}
+	return os.Remove(config)
 }
 
 // user looks at all that an engine has, and uses it.
@@ -47,7 +66,9 @@ type box struct {
 		ExitCode int
 		Error    string
 	}
-	Mounts []struct{ Name string }
+	Mounts          []struct{ Name string }
+	HostConfig      struct{ Memory int64 }
+	NetworkSettings struct{ Networks map[string]any }
 }
 
 func (u *user) use() error {
@@ -120,7 +141,7 @@ func (u *user) box(id string) error {
 		return err
 	}
 	name := c.Name[1:]
-	containerThings(u.things, name, c.ID, filepath.Join(u.dir, "data"))
+	containerThings(u.things, name, c.ID, filepath.Join(u.dir, "data"), c.HostConfig.Memory, sorted(c.NetworkSettings.Networks))
 	switch {
 	case c.State.Status == "exited" && strings.Contains(c.State.Error, "host was restarted"):
 		u.things["end of "+name] = "none"

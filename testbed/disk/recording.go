@@ -96,13 +96,16 @@ func (r *recording) until(n int) point {
 }
 
 func (r *recording) forward(p point, from, to int) point {
+	last := to - 1 // the last flush, where a copy is made
+	for last >= from && r.requests[last].Kind != Flush {
+		last--
+	}
 	p.all = p.all.clone()
 	for i, q := range r.requests[from:to] {
-		if q.Kind == Flush {
-			p.safe, p.flushed = p.all.clone(), from+i+1
-			continue
-		}
 		p.all.apply(q)
+		if from+i == last {
+			p.safe, p.flushed = p.all.clone(), last+1
+		}
 	}
 	return p
 }
