@@ -35,6 +35,8 @@ type box struct {
 	counts string
 	// volume, if not empty, is the volume that it writes its name to.
 	volume string
+	// runs is the file that each run adds a line to.
+	runs string
 }
 
 // kind says what a container does.

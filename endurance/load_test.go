@@ -108,6 +108,7 @@ func (w *worker) createBox(ctx context.Context, b *box) bool {
 	case sleeps, always:
 		config["Cmd"] = sleep
 		if b.kind == always {
+			w.countRuns(b, config, "exec "+strings.Join(sleep, " "))
 			host["RestartPolicy"] = map[string]any{"Name": "always"}
 		}
 		if w.IntN(3) == 0 {
@@ -136,7 +137,7 @@ func (w *worker) createBox(ctx context.Context, b *box) bool {
 		b.code = 5
 		host["RestartPolicy"] = map[string]any{"Name": "on-failure", "MaximumRetryCount": 2}
 		host["NetworkMode"] = "none"
-		config["Cmd"] = []string{"sh", "-c", "echo run; exit 5"}
+		w.countRuns(b, config, "echo run; exit 5")
 	case echoes:
 		config["OpenStdin"] = true
 		config["Cmd"] = []string{"cat"}
@@ -151,6 +152,13 @@ func (w *worker) createBox(ctx context.Context, b *box) bool {
 		}
 		return err
 	})
+}
+
+// countRuns has a container write down each of its runs first.
+func (w *worker) countRuns(b *box, config map[string]any, command string) {
+	b.runs = filepath.Join(w.dir, b.name+".runs")
+	config["Cmd"] = []string{"sh", "-c", "echo run >>/runs/" + filepath.Base(b.runs) + "; " + command}
+	config["HostConfig"].(map[string]any)["Binds"] = []string{w.dir + ":/runs"}
 }
 
 func (w *worker) startBox(ctx context.Context, b *box) bool {

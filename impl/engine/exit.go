@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/containerd/errdefs"
+
 	"github.com/seed-50ced230/berth/impl/container"
 	"github.com/seed-50ced230/berth/impl/database"
 	"github.com/seed-50ced230/berth/impl/network"
@@ -77,7 +79,7 @@ func (e *Engine) conclude(ctx context.Context, c *container.Container, task *run
 			StartedAt:  r.State.StartedAt,
 			FinishedAt: exit.At.UTC(),
 		}
-		if restart = e.wantsRestart(r, exit.Code); restart {
+		if restart = wantsRestart(r, exit.Code); restart {
 			r.State.Status = container.Restarting
 		}
 		r.Network = container.Network{Endpoints: r.Network.Endpoints}
@@ -124,15 +126,9 @@ func (e *Engine) restore(ctx context.Context) error {
 		c := container.New(r)
 		e.containers.Add(c)
 		task, err := e.Runtime.Load(ctx, r.ID)
-		if err == nil && r.State.Status == container.Restarting && !task.StartedAt().Equal(r.State.StartedAt) {
-			// A restart by policy that the daemon did not live to record: it counts.
-			c.Update(func(r *container.Record) {
-				r.RestartCount++
-				r.State.StartedAt = task.StartedAt()
-			})
-		}
 		switch {
 		case err == nil:
+			recognize(c, task)
 			if _, over := task.Exit(); !over {
 				e.adopt(ctx, c, task)
 				running = append(running, c)
@@ -144,9 +140,10 @@ func (e *Engine) restore(ctx context.Context) error {
 					e.scheduleRestart(c, c.Record())
 				}
 			})
-		case r.State.Active():
-			// The host was restarted: there is not even a handle.
-			ended = append(ended, func() { e.lost(c) })
+		case r.State.Live():
+			ended = append(ended, func() { e.lost(c, err) })
+		case !errdefs.IsNotFound(err):
+			e.Logger.Error("what the runtime has of a container cannot be read", "container", r.ID, "error", err)
 		}
 	}
 	live := map[string]bool{}
@@ -178,6 +175,30 @@ func (e *Engine) restore(ctx context.Context) error {
 	}
 	e.applyPolicies()
 	return nil
+}
+
+// recognize notes a run that the daemon may not have lived to record. The run's
+// own number says how many restarts by policy led to it, so that none is counted
+// twice, or not at all, whenever the daemon was killed.
+func recognize(c *container.Container, task *runtime.Task) {
+	r := c.Record()
+	known, restarts := task.StartedAt().Equal(r.State.StartedAt), r.RestartCount
+	switch run := task.Run(); {
+	case run > 0:
+		restarts = run - 1
+	case !known && r.State.Status == container.Restarting: // a handle without a number
+		restarts++
+	}
+	if known && restarts == r.RestartCount {
+		return
+	}
+	c.Update(func(r *container.Record) {
+		r.RestartCount = restarts
+		if !known {
+			r.State.StartedAt = task.StartedAt()
+			r.Stopped = false // as its start would have recorded
+		}
+	})
 }
 
 // tellCondition logs what is wrong with the containers' database.
@@ -240,19 +261,25 @@ func (e *Engine) leaveUnrecorded(ctx context.Context, r *container.Record) {
 	}
 }
 
-// lost records the end of a container of which nobody saw the end.
-func (e *Engine) lost(c *container.Container) {
+// lost records the end of a container of which nobody saw the end. A cause of
+// class NotFound says that there is not even a handle.
+func (e *Engine) lost(c *container.Container, cause error) {
+	why := "the host was restarted while the container ran"
+	if !errdefs.IsNotFound(cause) {
+		why = cause.Error()
+		e.Logger.Error("a container that ran cannot be found again", "container", c.ID, "error", cause)
+	}
 	before := c.Record()
 	c.Update(func(r *container.Record) {
 		r.State = container.State{
 			Status:     container.Exited,
 			ExitCode:   255,
-			Error:      "the host was restarted while the container ran",
+			Error:      why,
 			StartedAt:  r.State.StartedAt,
 			FinishedAt: time.Now().UTC(),
 		}
 		r.Network = container.Network{}
-		if e.wantsRestart(r, 255) {
+		if wantsRestart(r, 255) {
 			r.State.Status = container.Restarting // see applyPolicies
 		}
 	})

@@ -15,9 +15,10 @@ const (
 	steadyRun   = 10 * time.Second
 )
 
-// wantsRestart says whether the policy asks for another run after this end.
-func (e *Engine) wantsRestart(r *container.Record, code int) bool {
-	if r.Stopped || e.ctx.Err() != nil {
+// wantsRestart says whether the policy asks for another run after this end: of
+// this daemon, or of the next one, if it ends.
+func wantsRestart(r *container.Record, code int) bool {
+	if r.Stopped {
 		return false
 	}
 	p := r.HostConfig.RestartPolicy
@@ -68,8 +69,7 @@ func (e *Engine) scheduleRestart(c *container.Container, r *container.Record) {
 		if _, err := e.containers.Get(c.ID); err != nil {
 			return // removed
 		}
-		c.Update(func(r *container.Record) { r.RestartCount++ })
-		if err := e.start(context.WithoutCancel(ctx), c); err != nil {
+		if err := e.start(context.WithoutCancel(ctx), c, r.RestartCount+1); err != nil {
 			e.Logger.Warn("a restart by policy failed", "container", c.ID, "error", err)
 		}
 	})

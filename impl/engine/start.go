@@ -37,42 +37,54 @@ func (e *Engine) ContainerStart(ctx context.Context, p *hub.ContainerStartParams
 	if err := checkAlive(r, "started"); err != nil {
 		return err
 	}
-	e.cancelRestart(c.ID)
 	if err := e.settle(ctx, c.ID); err != nil {
 		return err
 	}
+	e.cancelRestart(c.ID) // which the end may just have scheduled
+
 	if p.Body != nil && !reflect.DeepEqual(*p.Body, models.HostConfig{}) { // many clients send {}
 		if err := e.replaceHostConfig(c, p.Body); err != nil {
 			return err
 		}
 	}
-	c.Update(func(r *container.Record) { r.RestartCount = 0 })
 	// A client that goes away must not leave a half-started container.
-	return e.start(context.WithoutCancel(ctx), c)
+	return e.start(context.WithoutCancel(ctx), c, 0)
 }
 
-// start runs the container's process. Called with the container's lock held.
-// When it fails everything it made is undone and the container shows why.
-func (e *Engine) start(ctx context.Context, c *container.Container) error {
+// start runs the container's process, after so many restarts by policy. Called
+// with the container's lock held. When it fails everything it made is undone and
+// the container shows why.
+//
+// The count is recorded with the run. Should the daemon be killed before, the run
+// has the number itself, from before its process may run (see recognize).
+func (e *Engine) start(ctx context.Context, c *container.Container, restarts int) error {
+	err := e.run(ctx, c, restarts)
+	if err != nil {
+		return e.startFailed(c, restarts, err)
+	}
+	return nil
+}
+
+func (e *Engine) run(ctx context.Context, c *container.Container, restarts int) error {
 	l := e.live(c.ID)
 	if err := e.findPlaces(c); err != nil {
-		return e.startFailed(c, err)
+		return err
 	}
 	config, err := e.shareHostname(c.Record())
 	if err != nil {
-		return e.startFailed(c, err)
+		return err
 	}
 	mounts, err := e.mountVolumes(ctx, c.Record(), c.ID)
 	if err != nil {
-		return e.startFailed(c, err)
+		return err
 	}
 	r := c.Update(func(r *container.Record) { r.Mounts = mounts })
 	run := *r
-	run.Config = config
+	run.Config, run.RestartCount = config, restarts
 	sandbox, task, err := e.launch(ctx, &run, l)
 	if err != nil {
 		e.unmountVolumes(ctx, r, r.ID)
-		return e.startFailed(c, err)
+		return err
 	}
 	l.begin(task)
 	r = c.Update(func(r *container.Record) {
@@ -83,7 +95,7 @@ func (e *Engine) start(ctx context.Context, c *container.Container) error {
 			// The end of the run before stays, as Docker Engine shows it.
 			FinishedAt: r.State.FinishedAt,
 		}
-		r.Stopped = false
+		r.Stopped, r.RestartCount = false, restarts
 		r.Config = config
 		r.Network = e.describeNetwork(r, sandbox)
 	})
@@ -160,6 +172,7 @@ func (e *Engine) runtimeSpec(r *container.Record, w *image.Writable, s *network.
 	}
 	return &runtime.Spec{
 		ID:     r.ID,
+		Run:    r.RestartCount + 1,
 		OCI:    oci,
 		Borrow: j.borrow,
 		Rootfs: e.rootfs(w, space),
@@ -179,7 +192,7 @@ func (e *Engine) rootfs(w *image.Writable, s userSpace) runtime.Rootfs {
 // startFailed records why a start failed and gives the client's error: a
 // command that cannot be found or run is the client's mistake (404 and 400, as
 // Docker Engine tells them apart by exit codes 127 and 126), all else as it is.
-func (e *Engine) startFailed(c *container.Container, cause error) error {
+func (e *Engine) startFailed(c *container.Container, restarts int, cause error) error {
 	code := 128
 	text := cause.Error()
 	var failed *runtime.StartError
@@ -204,6 +217,7 @@ func (e *Engine) startFailed(c *container.Container, cause error) error {
 			r.State.FinishedAt = time.Now().UTC()
 		}
 		r.State.Pid = 0
+		r.RestartCount = restarts
 		r.State.ExitCode = code
 		r.State.Error = text
 	})

@@ -141,7 +141,7 @@ func (e *Engine) ContainerRestart(ctx context.Context, p *hub.ContainerRestartPa
 	if err := e.settle(ctx, c.ID); err != nil {
 		return err
 	}
-	if err := e.start(context.WithoutCancel(ctx), c); err != nil {
+	if err := e.start(context.WithoutCancel(ctx), c, c.Record().RestartCount); err != nil {
 		return err
 	}
 	e.publish(c.Record(), "restart", nil)

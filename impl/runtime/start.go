@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -39,7 +40,7 @@ func (r *Runtime) Start(ctx context.Context, spec *Spec) (_ *Task, err error) {
 		}
 		return nil, fmt.Errorf("make the handle directory: %w", err)
 	}
-	intent := &protocol.Handle{Version: protocol.Version, ID: spec.ID, Cgroup: cgroup}
+	intent := &protocol.Handle{Version: protocol.Version, ID: spec.ID, Run: spec.Run, Cgroup: cgroup}
 	defer func() {
 		if err != nil {
 			r.sweep(spec.ID, intent)
@@ -58,7 +59,7 @@ func (r *Runtime) Start(ctx context.Context, spec *Spec) (_ *Task, err error) {
 		attachments = append(slices.Clone(attachments), a)
 	}
 	order := &protocol.Order{
-		ID: spec.ID, Dir: dir, OCI: spec.OCI,
+		ID: spec.ID, Run: spec.Run, Dir: dir, OCI: spec.OCI,
 		Rootfs: protocol.Rootfs(spec.Rootfs), Stdio: protocol.Stdio(spec.Stdio), Log: protocol.Log{Path: spec.Log.Path, MaxSize: spec.Log.MaxSize, MaxFile: spec.Log.MaxFile, Attrs: spec.Log.Attrs},
 		Spool: r.spool(),
 	}
@@ -155,27 +156,52 @@ func (r *Runtime) loadChild(ctx context.Context, dir, id string) (*child, error)
 		nobody := errors.Is(err, unix.ECONNREFUSED) || errors.Is(err, unix.ENOENT)
 		switch {
 		case h.Shim == 0 && nobody:
-			r.sweepChild(dir, h)
-			return &child{}, nil
-		case h.Shim == 0 || lives(h.Shim, h.ShimStart):
+			return r.loadUnfinished(ctx, dir, id, h)
+		case h.Shim == 0 || !nobody && lives(h.Shim, h.ShimStart) || !awaitEnd(ctx, dir, h):
 			return nil, fmt.Errorf("load %s: %w", id, err)
 		}
 		return &child{handle: h}, nil
 	}
 	if h.Shim == 0 {
 		// Another daemon's start is under way; the monitor speaks when it is done.
-		if err := awaitStart(ctx, watch); err != nil {
-			_ = watch.Close()
-			if ctx.Err() != nil {
-				return nil, fmt.Errorf("load %s: %w", id, ctx.Err())
-			}
-			r.sweepChild(dir, h)
-			return &child{}, nil
-		}
+		err := awaitStart(ctx, watch)
 		_ = watch.Close()
-		return r.loadChild(ctx, dir, id)
+		switch {
+		case err == nil:
+			return r.loadChild(ctx, dir, id)
+		case ctx.Err() != nil:
+			return nil, fmt.Errorf("load %s: %w", id, ctx.Err())
+		}
+		return r.loadUnfinished(ctx, dir, id, h)
 	}
 	return &child{handle: h, watch: watch}, nil
+}
+
+// loadUnfinished is for a handle without pids that nobody looks after: a start
+// that was never finished, or one whose whole run was over before its monitor took
+// the connection. The shim wrote the whole handle before that.
+func (r *Runtime) loadUnfinished(ctx context.Context, dir, id string, h *protocol.Handle) (*child, error) {
+	if whole, err := readHandle(dir); err == nil && whole.Shim != 0 {
+		return r.loadChild(ctx, dir, id)
+	}
+	r.sweepChild(dir, h)
+	return &child{}, nil
+}
+
+// awaitEnd waits until a monitor that listens no more has ended or has recorded
+// the end of its process, which is a matter of moments.
+func awaitEnd(ctx context.Context, dir string, h *protocol.Handle) bool {
+	for range 500 {
+		if _, err := os.Stat(filepath.Join(dir, protocol.ExitName)); err == nil || !lives(h.Shim, h.ShimStart) {
+			return true
+		}
+		select {
+		case <-time.After(2 * time.Millisecond):
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return false
 }
 
 func (r *Runtime) sweepChild(dir string, h *protocol.Handle) {

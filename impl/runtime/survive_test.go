@@ -30,7 +30,7 @@ func startAndWait(args []string) {
 	r, err := runtime.New(runtime.Options{Root: root, Shim: shimPath})
 	must(tb, err)
 	spec := makeSpec(tb, &profiles, id, lower, dir, args[5:]...)
-	spec.Stdio.OpenStdin = true
+	spec.Stdio.OpenStdin, spec.Run = true, 7
 	task, err := r.Start(context.Background(), spec)
 	must(tb, err)
 	_, err = task.Exec(context.Background(), execSpec("e1", "sh", "-c", "touch /tmp/e1; sleep 2; exit 3"))
@@ -262,4 +262,47 @@ func TestDaemonKilledWhileStarting(t *testing.T) {
 	if ids, err := w.rt.List(); err != nil || len(ids) > 0 {
 		t.Errorf("left behind: %v, %v", ids, err)
 	}
+}
+
+// A run that has begun is found, however short it is and whenever in its start the
+// daemon was killed: it is counted once.
+func TestShortRunOfAKilledDaemon(t *testing.T) {
+	w := newWorld(t)
+	before := census(t)
+	var ran, gone int
+	for round := range 60 {
+		id := fmt.Sprintf("t%d-%d", os.Getpid(), w.n.Add(1))
+		dir := filepath.Join(w.dir, id)
+		cmd := exec.Command(os.Args[0], "start-and-wait", w.root, id, w.lower, dir, shimPath, "sh", "-c", "echo x >>/work/ran")
+		must(t, cmd.Start())
+		eventually(t, "the start", func() bool { _, err := os.Stat(filepath.Join(w.root, id, "handle.json")); return err == nil })
+		time.Sleep(time.Duration(round%20) * time.Millisecond)
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		task, err := w.rt.Load(testContext(t), id)
+		if err == nil {
+			wait(t, task)
+		}
+		text, readErr := os.ReadFile(filepath.Join(dir, "upper", "work", "ran"))
+		switch {
+		case errors.Is(err, errdefs.ErrNotFound):
+			gone++
+			if readErr == nil {
+				t.Errorf("round %d: it ran (%q) and nobody knows", round, text)
+			}
+		case err != nil:
+			t.Errorf("round %d: %v", round, err)
+		default:
+			ran++
+			if string(text) != "x\n" || task.Run() != 7 {
+				t.Errorf("round %d: run %d wrote %q, %v", round, task.Run(), text, readErr)
+			}
+			remove(t, task)
+		}
+	}
+	t.Logf("%d ran, %d were gone", ran, gone)
+	if ran == 0 {
+		t.Error("none ran")
+	}
+	before.compare(t, census(t))
 }
