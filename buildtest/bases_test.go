@@ -2,6 +2,7 @@ package buildtest
 
 import (
 	"archive/tar"
+	"errors"
 	"io"
 	"io/fs"
 	"os"
@@ -131,8 +132,11 @@ func (b *baseWriter) file(p string) error {
 	}
 	b.done[p] = true
 	info, err := os.Stat(p) // a link becomes what it leads to
-	if err != nil || !info.Mode().IsRegular() {
-		return nil //nolint:nilerr // a link that leads nowhere
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !info.Mode().IsRegular() {
+		return nil // a link that leads nowhere, or to no file
+	}
+	if err != nil {
+		return err
 	}
 	f, err := os.Open(p)
 	if err != nil {
@@ -150,8 +154,11 @@ func (b *baseWriter) file(p string) error {
 		return nil
 	}
 	out, err := exec.Command("ldd", p).Output()
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+		return nil // a script, or linked with nothing
+	}
 	if err != nil {
-		return nil //nolint:nilerr // a script, or linked with nothing
+		return err
 	}
 	for _, m := range libraries.FindAllStringSubmatch(string(out), -1) {
 		if err := b.file(m[1]); err != nil {

@@ -30,7 +30,7 @@ const (
 type Run struct {
 	*Case
 	suite *Suite
-	ctx   context.Context //nolint:containedctx // a Run lives as long as its context
+	ctx   context.Context // a Run lives as long as its context
 
 	phase phase
 	// values are the words that stand for placeholders, and what fixtures know

@@ -209,11 +209,8 @@ type difference struct {
 // What is refused is refused in the same way by Docker Engine, but for a reviewed
 // list of differences, each of which is there.
 func TestRefusalsBesideDocker(t *testing.T) {
-	if *further != "" {
-		t.Skip("the list of differences is that of an engine without further flags")
-	}
-	docker := dockerSide(t, "docker")
-	own.prepare(t)
+	berth, docker := plainSide(t), dockerSide(t, "docker")
+	berth.prepare(t)
 	docker.prepare(t)
 	all := asks()
 	answers := make([][2]string, len(all))
@@ -221,7 +218,7 @@ func TestRefusalsBesideDocker(t *testing.T) {
 		for n, a := range all {
 			t.Run(a.name, func(t *testing.T) {
 				t.Parallel()
-				for i, s := range []side{own, docker} {
+				for i, s := range []side{berth, docker} {
 					c := newTrial(t, "1.23")
 					c.side = s
 					answers[n][i] = said(a.do(c))

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"path/filepath"
 	"strings"
+	"testing"
 	"time"
 
 	"github.com/seed-50ced230/berth/testbed/daemon"
@@ -40,6 +42,42 @@ type side struct {
 
 func newSide(d *daemon.Daemon, dir, name string) side {
 	return side{Daemon: d, client: daemon.Client(d.Socket()), dir: dir, name: name}
+}
+
+// berthSide starts a further berthd, which ends with the test and has the tests'
+// images.
+func berthSide(t *testing.T, name, bridge, address string, further ...string) *side {
+	t.Helper()
+	dir := filepath.Join(scratch, name)
+	remains := daemon.Remains{Dir: dir, Bridge: bridge, Cgroup: "/" + bridge}
+	t.Cleanup(func() {
+		if err := remains.Remove(); err != nil {
+			t.Error(err)
+		}
+	})
+	engine, err := startBerth(dir, bridge, address, further...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newSide(engine, dir, bridge)
+	t.Cleanup(func() {
+		if err := s.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := s.makeImages(); err != nil {
+		t.Fatal(err)
+	}
+	return &s
+}
+
+// plainSide is an engine without further flags.
+func plainSide(t *testing.T) side {
+	t.Helper()
+	if *further == "" {
+		return own
+	}
+	return *berthSide(t, "plain", "berthfield3", "10.219.0.1/24")
 }
 
 // stop ends the engine, which must have been well.

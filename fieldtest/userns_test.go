@@ -12,9 +12,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
-
-	"github.com/seed-50ced230/berth/testbed/daemon"
 )
 
 // What the engine with user namespaces makes carries this name.
@@ -66,30 +63,11 @@ func (c *trial) hostIDs() string {
 // Containers in user namespaces: whatever looks at them sees the ids that they
 // see, on the disk, too; only their processes have others.
 func TestUserNamespaces(t *testing.T) {
-	dir := filepath.Join(scratch, "mapped")
-	remains := daemon.Remains{Dir: dir, Bridge: remappedBridge, Cgroup: "/" + remappedBridge}
-	t.Cleanup(func() {
-		if err := remains.Remove(); err != nil {
-			t.Error(err)
-		}
-	})
-	engine, err := startBerth(dir, remappedBridge, remappedAddress, "--userns-remap", "default")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := newSide(engine, dir, remappedBridge)
-	t.Cleanup(func() {
-		if err := s.stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := s.makeImages(); err != nil {
-		t.Fatal(err)
-	}
+	s := berthSide(t, "mapped", remappedBridge, remappedAddress, "--userns-remap", "default")
 	build := newTrial(t, "1.23")
-	build.side = s
+	build.side = *s
 	mappedBuild(build) // before, because the first makes a directory that stays
-	leavesNothing(t, s, func() {
+	leavesNothing(t, *s, func() {
 		t.Run("all", func(t *testing.T) {
 			for name, prove := range map[string]func(*trial){
 				"ids": mappedIDs, "another user": mappedUser, "volumes": mappedVolumes, "binds": mappedBinds, "archives": mappedArchives,
@@ -99,7 +77,7 @@ func TestUserNamespaces(t *testing.T) {
 				t.Run(name, func(t *testing.T) {
 					t.Parallel()
 					c := newTrial(t, "1.23")
-					c.side = s
+					c.side = *s
 					prove(c)
 				})
 			}
@@ -107,16 +85,16 @@ func TestUserNamespaces(t *testing.T) {
 	})
 	// A restart finds them again.
 	c := newTrial(t, "1.23")
-	c.side = s
+	c.side = *s
 	c.idle()
-	engine.Kill()
-	<-engine.Ended()
-	again, err := engine.Restart(t.Context())
+	s.Kill()
+	<-s.Ended()
+	again, err := s.Restart(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.Daemon = again
-	c.side = s
+	c.side = *s
 	c.equal("exec after a restart", c.exec("id -u; cat /proc/self/uid_map | tr -s ' '"), "0\n 0 100000 65536")
 	c.put("/tmp", tarOf(t, tar.Header{Name: "after", Uid: 7, Gid: 8}))
 	c.equal("owner of a file put after a restart", c.exec("stat -c %u:%g /tmp/after"), "7:8")
@@ -457,46 +435,4 @@ func mappedMemory(c *trial) {
 	c.equal("exit code", c.wait(), 137)
 	c.equal("score", c.logs(), "500")
 	c.shows("State.OOMKilled", true)
-}
-
-// The forms of the setting, and what the daemon says when it cannot be had.
-func TestUserNamespaceSetting(t *testing.T) {
-	dir := filepath.Join(scratch, "setting")
-	for value, want := range map[string]string{
-		"nosuchuser":       `/etc/passwd has no user nosuchuser`,
-		"root:nosuchgroup": `/etc/group has no group nosuchgroup`,
-		"0":                `/etc/subuid has no line for root`,
-		"a:b:c":            `use default, USER, USER:GROUP, UID or UID:GID`,
-		":root":            `use default`,
-	} {
-		engine, err := startBerth(dir, "berthfield2", "10.218.0.1/24", "--userns-remap", value)
-		if err == nil {
-			t.Errorf("%s: the daemon runs", value)
-			_ = engine.Stop(30 * time.Second)
-			continue
-		}
-		if !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v, want %q in it", value, err, want)
-		}
-	}
-	remains := daemon.Remains{Dir: dir, Bridge: "berthfield2", Cgroup: "/berthfield2"}
-	if err := remains.Remove(); err != nil {
-		t.Error(err)
-	}
-}
-
-// unlikeMapped are the rows of the table that cannot hold where containers have
-// user namespaces, and why. All others do: go test ./fieldtest -args
-// -berthd-flags=--userns-remap=default.
-var unlikeMapped = map[string]string{
-	"HostConfig.NetworkMode/host":                         "it is refused",
-	"HostConfig.PidMode/host":                             "it is refused",
-	"HostConfig.Privileged":                               "it is refused",
-	"HostConfig.Devices/rwm":                              "nobody makes nodes there",
-	"HostConfig.Devices/r":                                "nobody makes nodes there",
-	"HostConfig.Devices/of the same path, by default all": "nobody makes nodes there",
-	"HostConfig.Devices/none":                             "nobody makes nodes there",
-	"HostConfig.Binds/a path that the host lacks":         "the directory belongs to the host's root",
-	"HostConfig.Binds/host path":                          "the directory belongs to the host's root",
-	"HostConfig.Binds/a file, with a label":               "the file belongs to the host's root",
 }

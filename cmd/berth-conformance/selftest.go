@@ -107,7 +107,7 @@ const (
 )
 
 type trial struct {
-	ctx   context.Context //nolint:containedctx // lives as long as selfTest
+	ctx   context.Context // lives as long as selfTest
 	suite *conformance.Suite
 	proxy *mutate.Proxy
 	cases map[string]*conformance.Case

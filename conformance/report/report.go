@@ -236,7 +236,7 @@ func (r *Report) Write(directory string) error {
 		return err
 	}
 	for name, content := range map[string][]byte{"report.json": encoded, "junit.xml": junit, "index.html": page} {
-		if err := os.WriteFile(filepath.Join(directory, name), content, 0o644); err != nil { //nolint:gosec // reports are for everybody
+		if err := os.WriteFile(filepath.Join(directory, name), content, 0o644); err != nil { // reports are for everybody
 			return fmt.Errorf("write the report: %w", err)
 		}
 	}

@@ -3,7 +3,7 @@ package wire
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha1" //nolint:gosec // RFC 6455 asks for SHA-1
+	"crypto/sha1" // RFC 6455 asks for SHA-1
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
@@ -47,7 +47,7 @@ func OpenWebSocket(ctx context.Context, endpoint Endpoint, target string, timeou
 	if stream.Status != http.StatusSwitchingProtocols {
 		return nil, stream, exchange, fmt.Errorf("the handshake was answered with status %d", stream.Status)
 	}
-	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")) //nolint:gosec // RFC 6455
+	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")) // RFC 6455
 	want := base64.StdEncoding.EncodeToString(sum[:])
 	switch {
 	case !strings.EqualFold(stream.Header.Get("Upgrade"), "websocket"):

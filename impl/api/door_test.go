@@ -38,6 +38,7 @@ func TestDoorOfEveryOperation(t *testing.T) {
 	}
 	count := 0
 	for id := range ids {
+		// This engine tells of each operation that it was reached, by 501.
 		d := serveThrough(t, hub.Unimplemented{}, api.Options{Version: "x"}, granted(t, nil, id))
 		for _, version := range append(spec.Versions(), "") {
 			prefix, operations := "/v"+version, of[version]

@@ -53,11 +53,11 @@ func classStatus(err error) int {
 	}
 	own, _ := err.(interface{ Is(error) bool })
 	for _, row := range &statuses {
-		if err == row.class || own != nil && own.Is(row.class) { //nolint:errorlint // one node of the tree, not the tree
+		if err == row.class || own != nil && own.Is(row.class) { // one node of the tree, not the tree
 			return row.status
 		}
 	}
-	switch wrapper := err.(type) { //nolint:errorlint // the walk itself
+	switch wrapper := err.(type) { // the walk itself
 	case interface{ Unwrap() error }:
 		return classStatus(wrapper.Unwrap())
 	case interface{ Unwrap() []error }:

@@ -195,7 +195,7 @@ func (b *Builder) Build(ctx context.Context, req *Request, out Output) (id diges
 // cancelled words the end of a build whose client is gone.
 func cancelled(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() != nil {
-		return fmt.Errorf("Build cancelled: %w", ctx.Err()) //nolint:staticcheck // the text that Docker's engine prints
+		return fmt.Errorf("Build cancelled: %w", ctx.Err()) // the text that Docker's engine prints
 	}
 	return err
 }

@@ -19,7 +19,7 @@ func (l *limited) narrow(ctx context.Context, filters string) (string, error) {
 	members := map[string]json.RawMessage{}
 	if filters != "" {
 		if err := json.Unmarshal([]byte(filters), &members); err != nil {
-			return filters, nil //nolint:nilerr // the engine words the refusal
+			return filters, nil // the engine words the refusal
 		}
 		if members == nil { // null
 			members = map[string]json.RawMessage{}
