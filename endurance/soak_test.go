@@ -36,7 +36,7 @@ const workers = 4
 // hold, and nothing is left over after each round.
 func TestKilledUnderLoad(t *testing.T) {
 	seed, _ := draws(t)
-	n := rounds(t, 10)
+	n := rounds(t, 20)
 	s := &soak{engine: start(t, options{}), dir: t.TempDir()}
 	s.registry = s.engine.registry()
 	s.equip()
