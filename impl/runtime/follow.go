@@ -100,18 +100,19 @@ func (f *followed) read(watch *net.UnixConn) {
 }
 
 // again makes a new connection if the process has not ended and its monitor
-// lives, which is not expected: nothing must be killed because of a connection.
+// lives, which is not expected: nothing must be killed because of a connection,
+// however long there is none (a daemon may have no descriptor left).
 func (f *followed) again() *net.UnixConn {
-	for range 100 {
-		if _, over := f.Exit(); over || !f.monitorLives() {
+	for pause := 20 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+		_, over := f.Exit()
+		if _, err := os.Stat(filepath.Join(f.dir, protocol.ExitName)); over || err == nil || !f.monitorLives() {
 			return nil
 		}
 		if watch, err := dialWatch(context.Background(), f.dir); err == nil {
 			return watch
 		}
-		time.Sleep(20 * time.Millisecond)
+		time.Sleep(pause)
 	}
-	return nil
 }
 
 func (f *followed) monitorLives() bool {

@@ -2,9 +2,12 @@ package runtime
 
 import (
 	"errors"
+	"net"
 	"os"
+	"path/filepath"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/containerd/errdefs"
 
@@ -32,5 +35,39 @@ func TestReplacedProcess(t *testing.T) {
 		if err := open(task(self.StartTime - 1)); !errors.Is(err, errdefs.ErrConflict) {
 			t.Errorf("%s of another process: %v", what, err)
 		}
+	}
+}
+
+// A monitor that cannot be reached for seconds is not taken for dead: its container
+// would be killed.
+func TestMonitorOutOfReach(t *testing.T) {
+	self, err := protocol.ReadStat(strconv.Itoa(os.Getpid()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	f := &followed{dir: dir, done: make(chan struct{}), handle: protocol.Handle{Shim: os.Getpid(), ShimStart: self.StartTime}}
+	var listener net.Listener
+	listening := make(chan error, 1)
+	time.AfterFunc(2500*time.Millisecond, func() {
+		var err error
+		listener, err = net.Listen("unix", filepath.Join(dir, protocol.SocketName))
+		listening <- err
+	})
+	watch := f.again()
+	if watch == nil {
+		t.Fatal("given up")
+	}
+	_ = watch.Close()
+	if err := <-listening; err != nil {
+		t.Fatal(err)
+	}
+	_ = listener.Close()
+	// The end on the disk is the end.
+	if err := writeExit(dir, Exit{}); err != nil {
+		t.Fatal(err)
+	}
+	if f.again() != nil {
+		t.Error("a connection to nobody")
 	}
 }
