@@ -59,6 +59,7 @@ func (e *Engine) finish(ctx context.Context, c *container.Container, task *runti
 // conclude is finish without what drivers of volumes have a part in, and may take
 // their time for; it tells whether the policy wants another run.
 func (e *Engine) conclude(ctx context.Context, c *container.Container, task *runtime.Task) (restart bool) {
+	l := e.live(c.ID)
 	defer trace.StartRegion(ctx, "end").End()
 	exit, _ := task.Exit()
 	trace.Logf(ctx, "end: run", "%d", exit.At.Sub(task.StartedAt())) // ns, as below
@@ -70,6 +71,7 @@ func (e *Engine) conclude(ctx context.Context, c *container.Container, task *run
 			e.Logger.Error("a container's network could not be released", "container", c.ID, "error", err)
 		}
 	})
+	l.telling.Lock() // after what brought the end about
 	c.Update(func(r *container.Record) {
 		r.State = container.State{
 			Status:     container.Exited,
@@ -85,15 +87,17 @@ func (e *Engine) conclude(ctx context.Context, c *container.Container, task *run
 		r.Network = container.Network{Endpoints: r.Network.Endpoints}
 	})
 	e.publish(before, "die", map[string]string{"exitCode": strconv.Itoa(exit.Code)})
+	l.telling.Unlock()
 	e.networkEvents(before, "disconnect")
 	e.mountEvents(before, "unmount")
 	// The record is durable before the shim's copy of the exit code goes.
 	var err error
 	trace.WithRegion(ctx, "end: record", func() { err = e.save(c) })
 	if err != nil {
+		l.keep(task)
 		e.Logger.Error("the end of a container could not be recorded", "container", c.ID, "error", err)
 	} else {
-		trace.WithRegion(ctx, "end: control groups and handle", func() { err = task.Delete(ctx) })
+		trace.WithRegion(ctx, "end: control groups and handle", func() { err = l.letGo(ctx, task) })
 		if err != nil {
 			e.Logger.Error("what the runtime had of a container could not be removed", "container", c.ID, "error", err)
 		}

@@ -17,6 +17,9 @@ type live struct {
 	task    *runtime.Task
 	waiting map[*runtime.Attachment]struct{} // attached before the start
 	gone    bool                             // the container is removed
+	// remains is a run that was worked off, but of which the runtime has something
+	// still: the kernel did not let it go, or the end could not be recorded.
+	remains *runtime.Task
 	// ended is closed when the end of the run has been worked off; nil between runs.
 	ended chan struct{}
 	// restart cancels the wait before the next run; nil when none is pending.
@@ -24,6 +27,9 @@ type live struct {
 	// delay before the next restart by policy; see policy.go.
 	delay time.Duration
 
+	// telling is held from a signal to the event of it, and from the state of an end
+	// to the event of it.
+	telling sync.Mutex
 	// saving is held while the container's record is written or erased, and guards
 	// saved, the snapshot that is on the disk, and erased.
 	saving sync.Mutex
@@ -114,6 +120,37 @@ func (l *live) begin(t *runtime.Task) {
 	defer l.mu.Unlock()
 	l.task = t
 	l.ended = make(chan struct{})
+}
+
+// letGo removes what the runtime has of a run that was worked off.
+func (l *live) letGo(ctx context.Context, t *runtime.Task) error {
+	err := t.Delete(ctx)
+	if err != nil {
+		l.keep(t)
+	}
+	return err
+}
+
+// keep leaves it to the next run, or to the container's removal.
+func (l *live) keep(t *runtime.Task) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.remains = t
+}
+
+// sweep removes what was kept.
+func (l *live) sweep(ctx context.Context) error {
+	l.mu.Lock()
+	remains := l.remains
+	l.remains = nil
+	l.mu.Unlock()
+	if remains == nil {
+		return nil
+	}
+	if err := l.letGo(ctx, remains); err != nil {
+		return fault.Internal("something of the container's last run is left: %w", err)
+	}
+	return nil
 }
 
 // settled notes that the end of the run has been worked off.

@@ -20,7 +20,7 @@ import (
 // ContainerDelete serves DELETE /containers/(id or name).
 func (e *Engine) ContainerDelete(ctx context.Context, p *hub.ContainerDeleteParams) error {
 	if p.Link {
-		return e.removeLink(p.Name)
+		return e.removeLink(ctx, p.Name)
 	}
 	c, err := e.containers.Get(p.Name)
 	if err != nil {
@@ -65,20 +65,12 @@ func (e *Engine) killForRemoval(ctx context.Context, c *container.Container) err
 	c.Update(func(r *container.Record) { r.Stopped = true })
 	task, err := e.runningTask(c)
 	if err != nil {
-		// Between two runs, or it ended by itself meanwhile.
-		if err := e.settle(ctx, c.ID); err != nil {
-			return err
-		}
-		e.haltRestarting(c)
-		return nil
+		// Between two runs, or it ended by itself meanwhile. Whoever starts it at
+		// this moment has the lock.
+		return e.settle(ctx, c.ID)
 	}
-	if err := task.KillAll(ctx, syscall.SIGKILL); err != nil && !errdefs.IsConflict(err) {
+	if err := e.killAll(ctx, c, task); err != nil && !errdefs.IsConflict(err) {
 		return fault.Internal("Could not kill running container %s, cannot remove - %w", c.ID, err)
-	}
-	if c.Record().State.Status == container.Paused {
-		if err := task.Resume(ctx); err != nil && !errdefs.IsConflict(err) {
-			return fault.Internal("Could not kill running container %s, cannot remove - %w", c.ID, err)
-		}
 	}
 	_, err = c.Await(ctx, func(r *container.Record) bool { return !r.State.Active() })
 	return err
@@ -99,9 +91,10 @@ func (e *Engine) remove(ctx context.Context, c *container.Container, volumes boo
 		return e.removalFailed(c, err)
 	}
 	e.containers.Remove(c.ID)
+	swept := e.live(c.ID).sweep(ctx)
 	e.forget(c.ID)
 	e.forgetExecs(c.ID)
-	if err := errors.Join(e.Networks.Release(ctx, c.ID), e.releaseVolumes(ctx, r, volumes)); err != nil {
+	if err := errors.Join(swept, e.Networks.Release(ctx, c.ID), e.releaseVolumes(ctx, r, volumes)); err != nil {
 		// The container is gone for everybody; the rest goes at the next start.
 		e.Logger.Error("a removed container left something behind", "container", c.ID, "error", err)
 	}
@@ -141,15 +134,16 @@ func checkAlive(r *container.Record, done string) error {
 
 // removeLink serves DELETE with link=1: it takes a link, not a container, away.
 // name is the path of the link below the container that uses it.
-func (e *Engine) removeLink(name string) error {
+func (e *Engine) removeLink(ctx context.Context, name string) error {
 	parent, alias, ok := strings.Cut(strings.TrimPrefix(name, "/"), "/")
 	if !ok || alias == "" {
 		return fault.Conflict("Conflict, cannot remove the default name of the container")
 	}
-	c, err := e.containers.Get(parent)
+	c, unlock, err := e.operate(ctx, parent)
 	if err != nil {
 		return err
 	}
+	defer unlock()
 	found := false
 	c.Update(func(r *container.Record) {
 		h := *r.HostConfig

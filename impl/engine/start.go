@@ -40,8 +40,7 @@ func (e *Engine) ContainerStart(ctx context.Context, p *hub.ContainerStartParams
 	if err := e.settle(ctx, c.ID); err != nil {
 		return err
 	}
-	e.cancelRestart(c.ID) // which the end may just have scheduled
-
+	e.cancelRestart(c.ID)                                                  // which the end may just have scheduled
 	if p.Body != nil && !reflect.DeepEqual(*p.Body, models.HostConfig{}) { // many clients send {}
 		if err := e.replaceHostConfig(c, p.Body); err != nil {
 			return err
@@ -67,6 +66,9 @@ func (e *Engine) start(ctx context.Context, c *container.Container, restarts int
 
 func (e *Engine) run(ctx context.Context, c *container.Container, restarts int) error {
 	l := e.live(c.ID)
+	if err := l.sweep(ctx); err != nil {
+		return err
+	}
 	if err := e.findPlaces(c); err != nil {
 		return err
 	}

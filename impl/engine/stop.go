@@ -13,6 +13,7 @@ import (
 	"github.com/seed-50ced230/berth/gen/hub/models"
 	"github.com/seed-50ced230/berth/impl/container"
 	"github.com/seed-50ced230/berth/impl/fault"
+	"github.com/seed-50ced230/berth/impl/runtime"
 	"github.com/seed-50ced230/berth/impl/stream"
 )
 
@@ -30,7 +31,27 @@ func (e *Engine) ContainerStop(ctx context.Context, p *hub.ContainerStopParams) 
 	if !c.Record().State.Active() {
 		return fault.NotModified("Container already stopped")
 	}
+	ctx, done := e.carryOn(ctx, timeout(p.T))
+	defer done()
 	return e.stop(ctx, c, timeout(p.T))
+}
+
+// carryOn gives a stop or a restart a context that goes on when its client leaves:
+// half of it helps nobody, and a container that does not heed its signal would go on
+// with it. It ends with the engine, which waits for it. What may take for ever does
+// so only as long as the client waits.
+func (e *Engine) carryOn(ctx context.Context, patience time.Duration) (_ context.Context, done func()) {
+	if patience < 0 {
+		return ctx, func() {}
+	}
+	e.work.Add(1)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(e.ctx, cancel)
+	return ctx, func() {
+		stop()
+		cancel()
+		e.work.Done()
+	}
 }
 
 // timeout reads the parameter t: seconds, negative for ever.
@@ -70,8 +91,7 @@ func (e *Engine) stop(ctx context.Context, c *container.Container, patience time
 			return err
 		}
 	}
-	e.publish(c.Record(), "kill", signalAttribute(sig))
-	if err := task.Signal(ctx, sig); err != nil && !errdefs.IsConflict(err) {
+	if err := e.signal(c, sig, func() error { return task.Signal(ctx, sig) }); err != nil && !errdefs.IsConflict(err) {
 		return fault.Internal("Cannot stop container %s: %w", c.ID, err)
 	}
 	if patience >= 0 {
@@ -82,8 +102,7 @@ func (e *Engine) stop(ctx context.Context, c *container.Container, patience time
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-timer.C:
-			e.publish(c.Record(), "kill", signalAttribute(syscall.SIGKILL))
-			if err := task.KillAll(ctx, syscall.SIGKILL); err != nil && !errdefs.IsConflict(err) {
+			if err := e.killAll(ctx, c, task); err != nil && !errdefs.IsConflict(err) {
 				return fault.Internal("Cannot kill container %s: %w", c.ID, err)
 			}
 		}
@@ -131,6 +150,8 @@ func (e *Engine) ContainerRestart(ctx context.Context, p *hub.ContainerRestartPa
 	if c.Record().State.Status == container.Paused {
 		return fault.Conflict("Cannot restart container %s: Container %s is paused. Unpause the container before stopping", p.Name, c.ID)
 	}
+	ctx, done := e.carryOn(ctx, timeout(p.T))
+	defer done()
 	if c.Record().State.Active() {
 		c.Update(func(r *container.Record) { r.Renewed = true })
 		defer c.Update(func(r *container.Record) { r.Renewed = false })
@@ -168,27 +189,59 @@ func (e *Engine) ContainerKill(ctx context.Context, p *hub.ContainerKillParams) 
 		if c.Record().State.Status == container.Paused {
 			return fault.Conflict("Container %s is paused. Unpause the container before stopping or killing", c.ID)
 		}
-		if err := task.Signal(ctx, sig); err != nil {
+		if err := e.signal(c, sig, func() error { return task.Signal(ctx, sig) }); err != nil {
 			return killError(ctx, p.Name, c, err)
 		}
-		e.publish(c.Record(), "kill", signalAttribute(sig))
 		return nil
 	}
 	c.Update(func(r *container.Record) { r.Stopped = true })
-	if err := task.KillAll(ctx, sig); err != nil {
+	if err := e.killAll(ctx, c, task); err != nil {
 		return killError(ctx, p.Name, c, err)
 	}
-	if c.Record().State.Status == container.Paused {
-		if err := task.Resume(ctx); err != nil && !errdefs.IsConflict(err) {
-			return killError(ctx, p.Name, c, err)
-		}
-	}
-	e.publish(c.Record(), "kill", signalAttribute(sig))
 	if _, err = c.Await(ctx, func(r *container.Record) bool { return !r.State.Live() }); err != nil {
 		return err
 	}
+	e.told(c)
 	e.recorded(c) // else a loss of power would bring back what was killed
 	return nil
+}
+
+// told waits until the end that shows in the state is in the history, too.
+func (e *Engine) told(c *container.Container) {
+	e.mu.Lock()
+	l := e.lives[c.ID]
+	e.mu.Unlock()
+	if l == nil {
+		return // removed since, and told
+	}
+	l.telling.Lock()
+	defer l.telling.Unlock()
+}
+
+// signal sends a signal and tells of it. The end that it may bring about is told
+// after that (see finish).
+func (e *Engine) signal(c *container.Container, sig syscall.Signal, send func() error) error {
+	l := e.live(c.ID)
+	l.telling.Lock()
+	defer l.telling.Unlock()
+	if err := send(); err != nil {
+		return err
+	}
+	e.publish(c.Record(), "kill", signalAttribute(sig))
+	return nil
+}
+
+// killAll kills all processes of a container, also of one that is paused.
+func (e *Engine) killAll(ctx context.Context, c *container.Container, task *runtime.Task) error {
+	return e.signal(c, syscall.SIGKILL, func() error {
+		if err := task.KillAll(ctx, syscall.SIGKILL); err != nil || c.Record().State.Status != container.Paused {
+			return err
+		}
+		if err := task.Resume(ctx); err != nil && !errdefs.IsConflict(err) {
+			return err
+		}
+		return nil
+	})
 }
 
 // killError words the failure of a kill. A container that has just ended is
