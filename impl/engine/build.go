@@ -125,6 +125,9 @@ func (e *Engine) pullForBuild(ctx context.Context, name, config string, out stre
 	if err != nil {
 		return fault.Invalid("invalid reference format: %s", name)
 	}
+	if err := image.CheckName(named); err != nil {
+		return err
+	}
 	q := &hub.ImageCreateParams{FromImage: reference.FamiliarName(named), XRegistryAuth: registryAuth(config, reference.Domain(named))}
 	switch r := reference.TagNameOnly(named).(type) {
 	case reference.Digested:

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -293,4 +294,18 @@ func sorted(s []string) []string {
 	s = slices.Clone(s)
 	slices.Sort(s)
 	return s
+}
+
+// TestNameOfAnotherRegistryInBuild: a registry gets no credentials of another one's
+// by a name in a Dockerfile.
+func TestNameOfAnotherRegistryInBuild(t *testing.T) {
+	asked := make(chan string, 10)
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { asked <- r.URL.Path }))
+	defer server.Close()
+	e := newEngine(t)
+	config := base64.URLEncoding.EncodeToString([]byte(`{"https://index.docker.io/v1/":{"username":"u","password":"p"}}`))
+	err := e.pullForBuild(t.Context(), "docker.io/"+strings.TrimPrefix(server.URL, "http://")+"/b", config, nil)
+	if !errdefs.IsInvalidArgument(err) || len(asked) > 0 {
+		t.Errorf("%v, %d requests", err, len(asked))
+	}
 }

@@ -56,7 +56,7 @@ func FuzzLoad(f *testing.F) {
 
 // FuzzName: parsing a name ends, and what it accepts parses again to the same.
 func FuzzName(f *testing.F) {
-	for _, s := range []string{"busybox", "a/b:c", "localhost:5000/a@sha256:0", "UPPER", "a:b:c", "::", "docker.io/library/x"} {
+	for _, s := range []string{"busybox", "a/b:c", "localhost:5000/a@sha256:0", "UPPER", "a:b:c", "::", "docker.io/library/x", "docker.io/a.example/b", "docker.io/localhost/b"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

@@ -19,7 +19,7 @@ func parseName(name string) (reference.Named, error) {
 	}
 	named, err := reference.ParseNormalizedNamed(name)
 	if err == nil {
-		return named, nil
+		return named, CheckName(named)
 	}
 	if isHexID(name) {
 		return nil, fault.Invalid("Invalid repository name (%s), cannot specify 64-byte hexadecimal strings", name)
@@ -30,6 +30,17 @@ func parseName(name string) (reference.Named, error) {
 		}
 	}
 	return nil, fault.Invalid("invalid reference format")
+}
+
+// CheckName refuses a repository whose short name is another one's: of
+// docker.io/a.example/b that is a.example/b, which is found, and given the credentials
+// of docker.io, at another registry.
+func CheckName(named reference.Named) error {
+	again, err := reference.ParseNormalizedNamed(reference.FamiliarName(named))
+	if err != nil || again.Name() != named.Name() {
+		return fault.Invalid("invalid reference format: the repository %s would be known as %s, which is one of another registry", named.Name(), reference.FamiliarName(named))
+	}
+	return nil
 }
 
 // ParseTag parses the name to give to an image: a repository name, with a tag

@@ -55,3 +55,18 @@ func TestReferences(t *testing.T) {
 		t.Errorf("tags %v", got)
 	}
 }
+
+// TestNameOfAnotherRegistry: the short name of docker.io/a.example/b is a.example/b,
+// a repository of another registry, so it is no name for anything.
+func TestNameOfAnotherRegistry(t *testing.T) {
+	for _, name := range []string{"docker.io/a.example/b", "index.docker.io/a.example/b:c", "docker.io/localhost/b", "docker.io/a:1/b"} {
+		if got, err := ParseTag(name, ""); !errdefs.IsInvalidArgument(err) {
+			t.Errorf("%s: %s %v", name, got, err)
+		}
+	}
+	for name, want := range map[string]string{"docker.io/a/b.c": "a/b.c:latest", "a.example/b": "a.example/b:latest", "docker.io/b": "b:latest", "localhost/b": "localhost/b:latest"} {
+		if got, err := ParseTag(name, ""); err != nil || got != want {
+			t.Errorf("%s: %s %v", name, got, err)
+		}
+	}
+}
