@@ -6,11 +6,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/containerd/errdefs"
 
@@ -300,11 +302,16 @@ func sorted(s []string) []string {
 // by a name in a Dockerfile.
 func TestNameOfAnotherRegistryInBuild(t *testing.T) {
 	asked := make(chan string, 10)
-	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { asked <- r.URL.Path }))
+	l, err := net.Listen("tcp", "127.0.0.1:80") // of the tests' own namespace
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { asked <- r.URL.Path })}
+	go func() { _ = server.Serve(l) }()
 	defer server.Close()
 	e := newEngine(t)
 	config := base64.URLEncoding.EncodeToString([]byte(`{"https://index.docker.io/v1/":{"username":"u","password":"p"}}`))
-	err := e.pullForBuild(t.Context(), "docker.io/"+strings.TrimPrefix(server.URL, "http://")+"/b", config, nil)
+	err = e.pullForBuild(t.Context(), "docker.io/localhost/b", config, &output{})
 	if !errdefs.IsInvalidArgument(err) || len(asked) > 0 {
 		t.Errorf("%v, %d requests", err, len(asked))
 	}
