@@ -20,29 +20,31 @@ const role = "BERTH_TEST_DISKS"
 // Main is called first by the TestMain of packages that use Start. In the process that
 // is to be the server it does not return.
 func Main() {
-	dir := os.Getenv(role)
-	if dir == "" {
+	if os.Getenv(role) == "" {
 		return
 	}
-	if err := serve(dir); err != nil {
+	if err := serve(); err != nil {
 		fmt.Fprintln(os.Stderr, "disks:", err)
 		os.Exit(1)
 	}
 	os.Exit(0)
 }
 
-// serve mounts the file system of the disks on dir and does what comes over standard
+// maxWrite is the most that a request carries, in bytes.
+const maxWrite = 1 << 20
+
+// serve serves the file system that Start has mounted and does what comes over standard
 // input until that ends.
-func serve(dir string) error {
+func serve() error {
 	// An interrupt of the terminal is for the tests, which end this process.
 	signal.Ignore(syscall.SIGINT, syscall.SIGQUIT)
 	root := &directory{files: map[string]*file{}}
 	options := &fs.Options{MountOptions: fuse.MountOptions{
-		FsName: "disks", Name: "berth", DirectMountStrict: true, MaxWrite: 1 << 20, DisableXAttrs: true, DisableSplice: true,
+		FsName: "disks", Name: "berth", MaxWrite: maxWrite, DisableXAttrs: true, DisableSplice: true,
 	}}
-	server, err := fs.Mount(dir, root, options)
+	_, err := fs.Mount("/dev/fd/3", root, options)
 	if err != nil {
-		return fmt.Errorf("mount the file system of the disks (it needs root and /dev/fuse): %w", err)
+		return fmt.Errorf("serve the disks: %w", err)
 	}
 	control := rpc.NewServer()
 	if err := control.RegisterName("Disks", &Control{root}); err != nil {
@@ -50,7 +52,7 @@ func serve(dir string) error {
 	}
 	control.ServeConn(pipes{os.Stdin, os.Stdout})
 	// Whoever used the disks is gone or done with them.
-	return server.Unmount()
+	return nil
 }
 
 // pipes are the two ways of a connection.

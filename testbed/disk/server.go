@@ -33,12 +33,20 @@ func Start(dir string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	fuse, err := mountDisks(dir)
+	if err != nil {
+		return nil, fmt.Errorf("mount the file system of the disks (it needs root and /dev/fuse): %w", err)
+	}
+	defer fuse.Close() // or the disks would outlive their server
 	s := &Server{dir: dir, cmd: exec.Command(self), ended: make(chan struct{})}
 	s.cmd.Env = append(os.Environ(), role+"="+dir)
+	s.cmd.ExtraFiles = []*os.File{fuse}
 	s.cmd.Stderr = os.Stderr
 	// Should this process be killed, one of its threads may wait for a disk and not end
 	// before the server does.
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	// It has a mount namespace of its own: the last one to leave a namespace unmounts
+	// what is mounted there, and would wait for itself.
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Unshareflags: syscall.CLONE_NEWNS}
 	in, err := s.cmd.StdinPipe()
 	if err != nil {
 		return nil, err
@@ -78,6 +86,20 @@ func Start(dir string) (*Server, error) {
 			return nil, errors.Join(fmt.Errorf("the server of disks does not mount %s", dir), s.Close())
 		}
 	}
+}
+
+// mountDisks mounts the file system and gives the side of it that is to be served.
+func mountDisks(dir string) (*os.File, error) {
+	fuse, err := os.OpenFile("/dev/fuse", os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	options := fmt.Sprintf("fd=%d,rootmode=40000,user_id=0,group_id=0,max_read=%d", fuse.Fd(), maxWrite)
+	if err := unix.Mount("disks", dir, "fuse.berth", unix.MS_NOSUID|unix.MS_NODEV, options); err != nil {
+		fuse.Close()
+		return nil, err
+	}
+	return fuse, nil
 }
 
 // Close ends the server; what still uses a disk gets errors from then on. Closing again
