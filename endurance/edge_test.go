@@ -2,7 +2,6 @@ package endurance
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -11,7 +10,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -181,60 +179,5 @@ func TestNames(t *testing.T) {
 		t.Errorf("renamed to %q", s.Name)
 	}
 	e.remove(id)
-	e.settles(before)
-}
-
-// A container that is frozen, one that fills a pipe nobody reads, and one that is
-// paused hold neither list, nor inspect, nor events, nor other containers up.
-func TestStuckContainers(t *testing.T) {
-	e := start(t, options{})
-	before := e.steady()
-	quick := e.sleeper("quick", nil)
-	paused := e.sleeper("paused", nil)
-	e.must(http.MethodPost, "/containers/"+paused+"/pause", nil)
-	full := e.create("full", map[string]any{"Image": "busybox", "Cmd": []string{"yes"}, "HostConfig": map[string]any{"LogConfig": map[string]any{"Type": "none"}}})
-	e.begin(full)
-	conn, _, _, err := e.hijack(http.MethodPost, "/containers/"+full+"/attach?stream=1&stdout=1", "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close() // and never read
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	var waiting atomic.Int32
-	for _, r := range []string{"/containers/paused/stop?t=600", "/containers/paused/wait", "/containers/full/stop?t=600"} {
-		waiting.Add(1)
-		go func() {
-			defer waiting.Add(-1)
-			_, _ = e.send(ctx, http.MethodPost, r, nil)
-		}()
-	}
-	time.Sleep(300 * time.Millisecond)
-	var took []time.Duration
-	for range 30 {
-		for _, path := range []string{"/containers/json?all=1", "/containers/paused/json", "/containers/full/json", "/containers/quick/json", "/events?since=0&until=1", "/info"} {
-			began := time.Now()
-			e.must(http.MethodGet, path, nil, http.StatusOK)
-			took = append(took, time.Since(began))
-		}
-	}
-	if n := waiting.Load(); n != 3 {
-		t.Errorf("%d of 3 requests still wait for the stuck containers", n)
-	}
-	slices.Sort(took)
-	t.Logf("list, inspect, events beside stuck containers: median %v, worst %v of %d", took[len(took)/2], took[len(took)-1], len(took))
-	if worst := took[len(took)-1]; worst > 3*time.Second {
-		t.Errorf("the worst answer takes %v", worst)
-	}
-	began := time.Now()
-	if o := e.run(quick, "echo", "fine"); o.stdout != "fine\n" {
-		t.Errorf("%+v", o)
-	}
-	t.Logf("exec in another container: %v", time.Since(began))
-	cancel()
-	_ = conn.Close()
-	for _, id := range []string{paused, full, quick} {
-		e.remove(id)
-	}
 	e.settles(before)
 }
