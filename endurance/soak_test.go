@@ -188,6 +188,12 @@ func (s *soak) meanwhile(l *ledger, draw *rand.Rand) {
 				_ = syscall.Kill(n, syscall.SIGKILL)
 			}
 		}
+		// Its monitor may be slow on a busy machine, and the end is to be over before a
+		// daemon is there.
+		eventually(s.t, "the end of "+b.name+" is recorded", func() bool {
+			found, _ := filepath.Glob(filepath.Join(s.engine.dir, "exec", "*", b.id, "exit"))
+			return len(found) == 1
+		})
 		b.stopped = asked
 		if b.kind == always {
 			b.stopped = never // its policy is to bring it back
