@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync/atomic"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
@@ -21,13 +22,12 @@ import (
 type ociRuntime struct {
 	name, path, root string
 	bundle           string
-	lives            int
+	lives            atomic.Int64 // several at a time
 }
 
 // live is runc run: create, start, wait and delete in one.
 func (r *ociRuntime) live() error {
-	r.lives++
-	return r.command("run", "--bundle", r.bundle, fmt.Sprintf("berthbench-%s-%d", r.name, r.lives))
+	return r.command("run", "--bundle", r.bundle, fmt.Sprintf("berthbench-%s-%d", r.name, r.lives.Add(1)))
 }
 
 func (r *ociRuntime) command(args ...string) error {

@@ -143,6 +143,7 @@ func (s *soak) checkRuns(b *box, st state, fail func(string, ...any)) {
 		least, most = 3, 3
 	case b.kind != always:
 		return
+	case s.kills == 0: // no start of the daemon brought a stopped one back
 	case b.stopped == acknowledged, slices.Contains(b.marks, ""):
 		least, most = 2, 2
 	case b.stopped == asked: // it was killed, or not
