@@ -175,7 +175,9 @@ func (s *soak) checkLog(b *box, fail func(string, ...any)) {
 	// A container that runs may be ahead of its log by what is in the pipe.
 	for end := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		text, _ = split(s.must(http.MethodGet, "/containers/"+b.name+"/logs?stdout=1&stderr=1", nil, http.StatusOK).body)
-		lines = strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+		if lines = nil; text != "" {
+			lines = strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+		}
 		if len(lines) >= least || time.Now().After(end) {
 			break
 		}

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/containerd/errdefs"
+	"github.com/vishvananda/netlink"
 
 	"github.com/seed-50ced230/berth/impl/network/netns"
 )
@@ -318,5 +319,26 @@ func TestMany(t *testing.T) {
 	e.settle()
 	if c := e.census(); c != empty {
 		t.Errorf("after all were released: %+v, was %+v", c, empty)
+	}
+}
+
+// TestUnfinishedStateOfALostInterface: a write that was cut short stands beside the state
+// of a container that has lost its interface, which is written anew at the start.
+func TestUnfinishedStateOfALostInterface(t *testing.T) {
+	e := newEnv(t)
+	s := e.start(SandboxSpec{ContainerID: "live"})
+	must(t, os.WriteFile(e.statePath("live")+unfinished, []byte("{"), 0o600))
+	e.crash()
+	link, err := netlink.LinkByName(s.Endpoints[0].HostInterface)
+	must(t, err)
+	must(t, netlink.LinkDel(link))
+	e.open() // fails the test if it cannot
+	again, err := e.Sandbox("live")
+	must(t, err)
+	if len(again.Endpoints) != 0 {
+		t.Errorf("it has an interface that is not there: %+v", again)
+	}
+	if _, err := os.Lstat(e.statePath("live") + unfinished); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("an unfinished write is left: %v", err)
 	}
 }

@@ -95,7 +95,7 @@ func (m *Manager) load() error {
 		path := filepath.Join(m.stateDir(), e.Name())
 		if !strings.HasSuffix(e.Name(), ".json") {
 			// The unfinished half of a write.
-			if err := os.Remove(path); err != nil {
+			if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return fmt.Errorf("remove unfinished sandbox state: %w", err)
 			}
 			continue

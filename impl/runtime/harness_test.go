@@ -79,10 +79,36 @@ func must(tb testing.TB, err error) {
 
 func newRuntime(tb testing.TB, root string) *runtime.Runtime {
 	tb.Helper()
+	before := idleShims(tb)
 	r, err := runtime.New(runtime.Options{Root: root, Shim: shimPath})
 	must(tb, err)
 	tb.Cleanup(func() { _ = r.Close() })
+	// A census that is taken before the two are there would miss them.
+	for end := time.Now().Add(20 * time.Second); idleShims(tb) < before+2; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			tb.Fatal("no two shims wait for an order")
+		}
+	}
 	return r
+}
+
+// idleShims counts the shims of this process that wait for an order, or are about to.
+func idleShims(tb testing.TB) (n int) {
+	tb.Helper()
+	lists, err := filepath.Glob("/proc/self/task/*/children")
+	must(tb, err)
+	for _, list := range lists {
+		pids, err := os.ReadFile(list)
+		if err != nil {
+			continue // a thread that ended
+		}
+		for pid := range strings.FieldsSeq(string(pids)) {
+			if cmd, _ := os.ReadFile("/proc/" + pid + "/cmdline"); string(cmd) == "berth-shim\x00run\x00" {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // world is a runtime with a busybox root for its containers.
