@@ -235,7 +235,7 @@ func TestComposeNetworks(t *testing.T) {
 func TestNamesAfterKill(t *testing.T) {
 	t.Parallel()
 	e := startOwn(t, "berthtest4", "10.213.11.1/24")
-	before := e.census()
+	before := e.steady()
 	d := newDocker(t, e.Host(), "1.23")
 	c := &compose{t: t, docker: d}
 	d.run("network", "create", "one")

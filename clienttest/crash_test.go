@@ -95,6 +95,12 @@ func (e *ownEngine) census() census.Census {
 	return c
 }
 
+// steady is a census of what stays.
+func (e *ownEngine) steady() census.Census {
+	e.t.Helper()
+	return census.Steady(e.census)
+}
+
 // settles waits until nothing is there that was not there before.
 func (e *ownEngine) settles(before census.Census) {
 	e.t.Helper()
@@ -111,7 +117,7 @@ func (e *ownEngine) settles(before census.Census) {
 // their ports answer, and the next daemon knows all that happened meanwhile.
 func TestDaemonKilled(t *testing.T) {
 	e := startOwn(t, "berthtest1", "10.213.8.1/24")
-	before := e.census()
+	before := e.steady()
 	shared := t.TempDir()
 	d := newDocker(t, e.Host(), "1.23")
 	at := func(name string) string { return filepath.Join(shared, name) }
@@ -196,7 +202,7 @@ func read(t *testing.T, path string) int {
 // the daemon comes back, keeps what it acknowledged and forgets nothing.
 func TestDaemonKilledAtWork(t *testing.T) {
 	e := startOwn(t, "berthtest2", "10.213.9.1/24")
-	before := e.census()
+	before := e.steady()
 	d := newDocker(t, e.Host(), "1.23")
 	for round := range 8 {
 		prefix := fmt.Sprintf("round%d-", round)
@@ -272,7 +278,7 @@ func TestNothingIsLeft(t *testing.T) {
 		}
 	}
 	work()
-	before := e.census()
+	before := e.steady()
 	for range 3 {
 		work()
 	}

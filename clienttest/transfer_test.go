@@ -37,7 +37,7 @@ func killInTransfers(t *testing.T, address string) {
 	d.run("rmi", source)
 	d.run("run", "--rm", "busybox", "true")
 	base := images(d)
-	before := e.census()
+	before := e.steady()
 
 	for _, transfer := range []struct {
 		name, image string

@@ -38,7 +38,7 @@ func TestVolumeDrivers(t *testing.T) {
 		t.Fatal(err)
 	}
 	e.warm()
-	before := e.census()
+	before := e.steady()
 	d := newDocker(t, e.Host(), "1.23")
 
 	d.run("volume", "create", "--name", "mem", "-o", "type=tmpfs", "-o", "device=tmpfs", "-o", "o=size=1m")

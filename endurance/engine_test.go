@@ -195,20 +195,10 @@ func (e *engine) census() census.Census {
 	return c
 }
 
-// steady is a census of what stays: one that was the same a moment before, so
-// that a process which was about to end is not missed later.
+// steady is a census of what stays.
 func (e *engine) steady() census.Census {
 	e.t.Helper()
-	last := e.census()
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); {
-		time.Sleep(300 * time.Millisecond)
-		now := e.census()
-		if len(now.Since(last)) == 0 {
-			return now
-		}
-		last = now
-	}
-	return last
+	return census.Steady(e.census)
 }
 
 // settles waits until nothing is there that was not there before, and nothing

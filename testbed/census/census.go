@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Place says where an engine works, so that its things can be told from those
@@ -52,6 +53,22 @@ func Take(p Place) (Census, error) {
 	}
 	slices.Sort(c)
 	return c, nil
+}
+
+// Steady is a census of what stays, of those that take gives: one that was the same
+// a moment before. What was about to end, such as a device that the kernel takes
+// apart aside, is not missed later. It takes ten seconds at most.
+func Steady(take func() Census) Census {
+	last := take()
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); {
+		time.Sleep(300 * time.Millisecond)
+		now := take()
+		if len(now.Since(last)) == 0 {
+			return now
+		}
+		last = now
+	}
+	return last
 }
 
 // Since says what is there now and was not in before ("+ …") and the other way
