@@ -37,6 +37,13 @@ func farHost(t *testing.T) string {
 	wire, err := netlink.LinkByName("wire")
 	must(t, err)
 	must(t, netlink.LinkSetNsFd(wire, int(f.Fd())))
+	// The device returns when the namespace goes, because tests share it.
+	t.Cleanup(func() {
+		own, err := os.Open("/proc/self/ns/net")
+		must(t, err)
+		defer own.Close()
+		must(t, netns.Do(path, func() error { return netlink.LinkSetNsFd(wire, int(own.Fd())) }))
+	})
 	must(t, netns.Do(path, func() error {
 		if err := netlink.LinkSetUp(wire); err != nil {
 			return err
@@ -60,13 +67,6 @@ func farHost(t *testing.T) string {
 		}
 		return nil
 	}))
-	// The device returns when the namespace goes, because tests share it.
-	t.Cleanup(func() {
-		own, err := os.Open("/proc/self/ns/net")
-		must(t, err)
-		defer own.Close()
-		must(t, netns.Do(path, func() error { return netlink.LinkSetNsFd(wire, int(own.Fd())) }))
-	})
 	return path
 }
 
