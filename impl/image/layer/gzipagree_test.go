@@ -150,8 +150,6 @@ func TestGzipReadersAgree(t *testing.T) {
 	}
 }
 
-func itoa(n int) string { return strconv.Itoa(n) }
-
 func spoil(b []byte, at int) []byte {
 	b = bytes.Clone(b)
 	b[at] ^= 0x55
