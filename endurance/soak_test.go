@@ -43,7 +43,7 @@ func TestKilledUnderLoad(t *testing.T) {
 	s.Kill() // the first count is of a daemon that found everything there
 	s.comesUp()
 	s.warm()
-	s.before = s.census()
+	s.before = s.steady()
 	requests := 0
 	for round := range n {
 		requests += s.round(seed, round)

@@ -56,15 +56,17 @@ func Take(p Place) (Census, error) {
 }
 
 // Steady is a census of what stays, of those that take gives: one that was the same
-// a moment before. What was about to end, such as a device that the kernel takes
+// twice before. What was about to end, such as a device that the kernel takes
 // apart aside, is not missed later. It takes ten seconds at most.
 func Steady(take func() Census) Census {
-	last := take()
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); {
+	last, same := take(), 0
+	for end := time.Now().Add(10 * time.Second); same < 2 && time.Now().Before(end); {
 		time.Sleep(300 * time.Millisecond)
 		now := take()
 		if len(now.Since(last)) == 0 {
-			return now
+			same++
+		} else {
+			same = 0
 		}
 		last = now
 	}
