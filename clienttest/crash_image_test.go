@@ -46,7 +46,7 @@ func killAtImages(t *testing.T, address string) {
 	e.Kill() // so that the daemon to compare with was started anew, too
 	e.comesBack()
 	e.warm()
-	before, disk := e.census(), c.disk(e)
+	before, disk := e.steady(), c.disk(e)
 	killed := map[string]int{}
 	for round := range *crashRounds {
 		random := rand.New(rand.NewPCG(seed, uint64(round)))
