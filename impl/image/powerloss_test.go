@@ -24,9 +24,9 @@ func reopen(t *testing.T, s *Store, readOnly bool, imageOf func(string) digest.D
 	return s
 }
 
-// TestLostLink: what is left of a writable layer when a file in it was synced and, on
-// btrfs, nothing else of it (package powertest) is a whole one again.
-func TestLostLink(t *testing.T) {
+// storeOfThree is a store with an image of three layers.
+func storeOfThree(t *testing.T) (*Store, *Image) {
+	t.Helper()
 	s, err := Open(t.TempDir(), Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -36,9 +36,16 @@ func TestLostLink(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return s, img
+}
+
+// TestLostLink: what is left of a writable layer when a file in it was synced and, on
+// btrfs, nothing else of it (package powertest) is a whole one again.
+func TestLostLink(t *testing.T) {
+	s, img := storeOfThree(t)
 	w := writable(t, s, "c", "three")
 	dir := filepath.Dir(w.Upper)
-	err = errors.Join(os.WriteFile(filepath.Join(w.Upper, "file"), []byte("kept"), 0o600),
+	err := errors.Join(os.WriteFile(filepath.Join(w.Upper, "file"), []byte("kept"), 0o600),
 		os.Remove(filepath.Join(dir, rwLink)), os.Remove(w.Work), os.Remove(w.Target))
 	if err != nil {
 		t.Fatal(err)
@@ -67,15 +74,7 @@ func TestLostLink(t *testing.T) {
 // TestRemovedContainerIsBack: the folder of a removed container may come back, its
 // layers not. That is no damage, if nobody knows the container.
 func TestRemovedContainerIsBack(t *testing.T) {
-	s, err := Open(t.TempDir(), Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	load(t, s, archiveOf(t, three("three:latest")))
-	img, err := s.Get("three")
-	if err != nil {
-		t.Fatal(err)
-	}
+	s, img := storeOfThree(t)
 	dir := filepath.Dir(writable(t, s, "c", "three").Upper)
 	aside := filepath.Join(t.TempDir(), "c")
 	if err := os.CopyFS(aside, os.DirFS(dir)); err != nil {
