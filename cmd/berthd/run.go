@@ -43,10 +43,17 @@ const runtimeDir = "containers"
 // threads are made in advance; a daemon with 30 clients at work needs about as many.
 const threads = 64
 
+// monitorSlack is a fifth of what Go's runtime itself waits before it makes room
+// beside a long system call when nothing else is to be done.
+const monitorSlack = 1000 * time.Microsecond
+
 // run is the daemon's life: it composes the parts, serves until ctx ends, and
 // takes the parts down in the reverse order.
 func run(ctx context.Context, c *config.Config, log *slog.Logger, signals *signals) (err error) {
 	slog.SetDefault(log)
+	if err := thread.SlackenMonitor(monitorSlack); err != nil {
+		log.Debug("the runtime's monitor thread wakes as often as it likes", "error", err)
+	}
 	if n := thread.Reserve(threads); n < threads {
 		log.Warn("the daemon's control group has little room for threads and processes (pids.max): starts of containers may fail", "reserved", n)
 	}

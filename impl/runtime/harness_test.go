@@ -95,20 +95,27 @@ func newRuntime(tb testing.TB, root string) *runtime.Runtime {
 // idleShims counts the shims of this process that wait for an order, or are about to.
 func idleShims(tb testing.TB) (n int) {
 	tb.Helper()
-	lists, err := filepath.Glob("/proc/self/task/*/children")
-	must(tb, err)
-	for _, list := range lists {
-		pids, err := os.ReadFile(list)
-		if err != nil {
-			continue // a thread that ended
-		}
-		for pid := range strings.FieldsSeq(string(pids)) {
-			if cmd, _ := os.ReadFile("/proc/" + pid + "/cmdline"); string(cmd) == "berth-shim\x00run\x00" {
-				n++
-			}
+	for _, pid := range children(tb) {
+		if cmd, _ := os.ReadFile("/proc/" + pid + "/cmdline"); string(cmd) == "berth-shim\x00run\x00" {
+			n++
 		}
 	}
 	return n
+}
+
+// children are the pids of the processes that this one started.
+func children(tb testing.TB) (pids []string) {
+	tb.Helper()
+	lists, err := filepath.Glob("/proc/self/task/*/children")
+	must(tb, err)
+	for _, name := range lists {
+		list, err := os.ReadFile(name)
+		if err != nil {
+			continue // a thread that ended
+		}
+		pids = append(pids, strings.Fields(string(list))...)
+	}
+	return pids
 }
 
 // world is a runtime with a busybox root for its containers.

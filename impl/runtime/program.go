@@ -2,7 +2,6 @@ package runtime
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +13,8 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"github.com/seed-50ced230/berth/impl/runtime/protocol"
 )
 
 // program is the shim's executable: a sealed copy in memory, with the compiled
@@ -27,18 +28,11 @@ type program struct {
 	mu   sync.RWMutex
 	file *os.File
 
-	learnMu  sync.Mutex
-	last     *specs.LinuxSeccomp // learnt last, so that the usual case is cheap
-	known    map[[sha256.Size]byte]bool
-	profiles []*specs.LinuxSeccomp
-	closed   bool
+	profiles profiles
 	learning sync.WaitGroup
 }
 
-// maxProfiles bounds what is kept: clients can bring profiles of their own.
-const maxProfiles = 32
-
-func loadProgram(path string) (*program, error) {
+func loadProgram(path, profilesDir string) (*program, error) {
 	src, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -53,7 +47,7 @@ func loadProgram(path string) (*program, error) {
 		_ = file.Close()
 		return nil, err
 	}
-	return &program{size: st.Size(), replaced: func() {}, file: file, known: make(map[[sha256.Size]byte]bool)}, nil
+	return &program{size: st.Size(), replaced: func() {}, file: file, profiles: profiles{dir: profilesDir}}, nil
 }
 
 // use calls f with a path of the executable, which holds as long as f runs,
@@ -72,9 +66,7 @@ func (p *program) current(file *os.File) bool {
 }
 
 func (p *program) close() error {
-	p.learnMu.Lock()
-	p.closed = true
-	p.learnMu.Unlock()
+	p.profiles.close()
 	p.learning.Wait()
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -85,30 +77,12 @@ func (p *program) close() error {
 // only speed, so failures are not reported: containers with the profile start
 // as slowly as before, or fail with the reason.
 func (p *program) learn(profile *specs.LinuxSeccomp) {
-	if profile == nil {
-		return
-	}
-	p.learnMu.Lock()
-	defer p.learnMu.Unlock()
-	if p.closed || p.last == profile || len(p.profiles) >= maxProfiles {
-		return
-	}
-	text, err := json.Marshal(profile)
-	if err != nil {
-		return
-	}
-	p.last = profile
-	key := sha256.Sum256(text)
-	if p.known[key] {
-		return
-	}
-	p.known[key] = true
-	p.profiles = append(p.profiles, profile)
-	profiles := p.profiles[:len(p.profiles):len(p.profiles)]
-	p.learning.Go(func() { _ = p.compile(profiles) })
+	p.profiles.learn(profile, func(all []protocol.Profile) {
+		p.learning.Go(func() { _ = p.compile(all) })
+	})
 }
 
-func (p *program) compile(profiles []*specs.LinuxSeccomp) error {
+func (p *program) compile(profiles []protocol.Profile) error {
 	text, err := json.Marshal(profiles)
 	if err != nil {
 		return err
@@ -136,10 +110,7 @@ func (p *program) compile(profiles []*specs.LinuxSeccomp) error {
 	if err != nil {
 		return fmt.Errorf("compile seccomp profiles: %w", err)
 	}
-	p.learnMu.Lock()
-	outdated := len(p.profiles) > len(profiles) // another one is at it, with more
-	p.learnMu.Unlock()
-	if outdated {
+	if p.profiles.count() > len(profiles) { // another one is at it, with more
 		return file.Close()
 	}
 	p.mu.Lock()

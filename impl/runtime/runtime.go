@@ -79,7 +79,7 @@ func New(opts Options) (*Runtime, error) {
 			return nil, fmt.Errorf("make the runtime's directory: %w", err)
 		}
 	}
-	if r.shim, err = loadProgram(opts.Shim); err != nil {
+	if r.shim, err = loadProgram(opts.Shim, filepath.Join(root, profilesDirName)); err != nil {
 		return nil, fmt.Errorf("read the shim: %w", err)
 	}
 	r.pool = &pool{program: r.shim}
@@ -107,7 +107,7 @@ func (r *Runtime) List() ([]string, error) {
 	}
 	var ids []string
 	for _, e := range entries {
-		if e.IsDir() && e.Name() != stateDirName {
+		if e.IsDir() && checkID(e.Name()) == nil {
 			ids = append(ids, e.Name())
 		}
 	}
@@ -127,7 +127,7 @@ func Live(root string) ([]string, error) {
 	}
 	var ids []string
 	for _, e := range entries {
-		if !e.IsDir() || e.Name() == stateDirName {
+		if !e.IsDir() || checkID(e.Name()) != nil {
 			continue
 		}
 		h, err := readHandle(filepath.Join(root, e.Name()))

@@ -52,6 +52,7 @@ func (r *Runtime) spawn(ctx context.Context, order *protocol.Order, attachments 
 		return nil, fault.Invalid("more than %d clients attached before the start", maxAttachments)
 	}
 	order.StateRoot, order.Systemd, order.Conns = r.stateRoot(), r.systemd, 1+len(attachments)
+	order.Profiles = r.shim.profiles.dir
 	order.Timed = trace.IsEnabled()
 	orderFile, err := orderMemfd(order)
 	if err != nil {

@@ -63,6 +63,9 @@ func (r *Runtime) Start(ctx context.Context, spec *Spec) (_ *Task, err error) {
 		Rootfs: protocol.Rootfs(spec.Rootfs), Stdio: protocol.Stdio(spec.Stdio), Log: protocol.Log{Path: spec.Log.Path, MaxSize: spec.Log.MaxSize, MaxFile: spec.Log.MaxFile, Attrs: spec.Log.Attrs},
 		Spool: r.spool(),
 	}
+	if err := r.shorten(order); err != nil {
+		return nil, err
+	}
 	var namespaces []*os.File
 	for _, b := range spec.Borrow {
 		order.Borrow = append(order.Borrow, protocol.Borrow{Mount: b.Mount, Path: b.Path})
@@ -75,6 +78,18 @@ func (r *Runtime) Start(ctx context.Context, spec *Spec) (_ *Task, err error) {
 	started = true
 	r.shim.learn(spec.OCI.Linux.Seccomp)
 	return r.newTask(spec.ID, c), nil
+}
+
+// shorten replaces the seccomp profile of an order by its short form.
+func (r *Runtime) shorten(order *protocol.Order) error {
+	short, err := r.shim.profiles.short(order.OCI.Linux.Seccomp)
+	if err != nil || short == order.OCI.Linux.Seccomp {
+		return err
+	}
+	oci, linux := *order.OCI, *order.OCI.Linux
+	linux.Seccomp, oci.Linux = short, &linux
+	order.OCI = &oci
+	return nil
 }
 
 func checkSpec(spec *Spec) error {

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 // threads is how many threads this process has.
@@ -25,6 +26,38 @@ func TestReserve(t *testing.T) {
 	}
 	if n := threads(t); n < 40 {
 		t.Errorf("%d threads", n)
+	}
+}
+
+// TestSlackenMonitor changes the slack of one thread, which is not the first one and
+// sleeps all the time.
+func TestSlackenMonitor(t *testing.T) {
+	if err := SlackenMonitor(123 * time.Microsecond); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for _, e := range entries {
+		if text, _ := os.ReadFile("/proc/" + e.Name() + "/timerslack_ns"); string(text) == "123000\n" {
+			found = append(found, e.Name())
+		}
+	}
+	if len(found) != 1 || found[0] == strconv.Itoa(os.Getpid()) {
+		t.Fatalf("threads %v", found)
+	}
+	// The runtime's monitor has nothing to wait for but time (hrtimer_nanosleep)
+	// while others work, and its note when none does.
+	sleeps := 0
+	for end := time.Now().Add(time.Second); time.Now().Before(end); {
+		if text, _ := os.ReadFile("/proc/self/task/" + found[0] + "/wchan"); strings.Contains(string(text), "nanosleep") {
+			sleeps++
+		}
+	}
+	if sleeps == 0 {
+		t.Error("the thread never sleeps for a time")
 	}
 }
 

@@ -6,6 +6,8 @@
 // first process, where nobody else can do it; looking the program up takes
 // 0.1 ms. The alternative would be to change libcontainer.
 //
+// It also takes the name of a whole profile in place of its rules (Prefix).
+//
 // A program is found under the SHA-256 of every call that made its filter, so
 // that a filter that differs in anything is compiled as usual. The programs
 // come with the executable: see Table.

@@ -15,6 +15,9 @@ type ScmpFilter struct {
 	action     ScmpAction
 	calls      []func(*real.ScmpFilter) error
 	text       []byte // the calls, for the key
+	frame      []byte // those of them that are no rules
+	rules      int
+	profile    *Program // in place of rules
 	noNewPrivs bool
 	log, ssb   bool
 	waitKill   bool
@@ -34,9 +37,15 @@ const (
 )
 
 func (f *ScmpFilter) note(call byte, numbers ...uint64) {
+	start := len(f.text)
 	f.text = append(f.text, call, byte(len(numbers)))
 	for _, n := range numbers {
 		f.text = binary.LittleEndian.AppendUint64(f.text, n)
+	}
+	switch call {
+	case callRule, callOptimize: // which depends on the number of rules
+	default:
+		f.frame = append(f.frame, f.text[start:]...)
 	}
 }
 
@@ -126,14 +135,23 @@ func (f *ScmpFilter) GetSSB() (bool, error) { return f.ssb, nil }
 // GetWaitKill gives what was set.
 func (f *ScmpFilter) GetWaitKill() (bool, error) { return f.waitKill, nil }
 
-// AddRule is as AddArch.
+// AddRule is as AddArch. The name of a profile (Name) as system call stands for
+// all its rules.
 func (f *ScmpFilter) AddRule(call ScmpSyscall, action ScmpAction) error {
+	if isProfile(call) {
+		return f.addProfile(call)
+	}
+	f.rules++
 	f.note(callRule, uint64(call), uint64(action))
 	return f.add(func(r *real.ScmpFilter) error { return r.AddRule(call, action) })
 }
 
 // AddRuleConditional is as AddArch.
 func (f *ScmpFilter) AddRuleConditional(call ScmpSyscall, action ScmpAction, conds []ScmpCondition) error {
+	if isProfile(call) {
+		return errConditions
+	}
+	f.rules++
 	numbers := []uint64{uint64(call), uint64(action)}
 	for _, c := range conds {
 		numbers = append(numbers, uint64(c.Argument), uint64(c.Op), c.Operand1, c.Operand2)
@@ -144,18 +162,25 @@ func (f *ScmpFilter) AddRuleConditional(call ScmpSyscall, action ScmpAction, con
 
 // ExportBPF writes the filter's program.
 func (f *ScmpFilter) ExportBPF(file *os.File) error {
-	key := Key(sha256.Sum256(f.text))
+	key, frame := Key(sha256.Sum256(f.text)), Key(sha256.Sum256(f.frame))
 	program, known := own()[key]
-	if !known {
-		var err error
-		if program, err = f.compile(); err != nil {
+	switch {
+	case f.profile != nil:
+		if f.rules > 0 || f.profile.Frame != frame {
+			return errFrame
+		}
+		program = *f.profile
+	case !known:
+		code, err := f.compile()
+		if err != nil {
 			return err
 		}
+		program = Program{Code: code, Frame: frame}
 	}
 	if observe := observer.Load(); observe != nil {
 		(*observe)(key, program)
 	}
-	_, err := file.Write(program)
+	_, err := file.Write(program.Code)
 	return err
 }
 
@@ -190,10 +215,10 @@ func (f *ScmpFilter) compile() ([]byte, error) {
 
 // observer is told of each program. libcontainer makes its filters out of
 // reach, so this is the only way to get hold of one.
-var observer atomic.Pointer[func(Key, []byte)]
+var observer atomic.Pointer[func(Key, Program)]
 
 // Observe has each program that this process makes shown to a function.
-func Observe(f func(Key, []byte)) { observer.Store(&f) }
+func Observe(f func(Key, Program)) { observer.Store(&f) }
 
 func number(b bool) uint64 {
 	if b {

@@ -3,6 +3,7 @@ package seccomp
 import (
 	"bytes"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"testing"
@@ -54,8 +55,8 @@ func must(tb testing.TB, err error) {
 }
 
 func TestSameProgramAsTheRealPackage(t *testing.T) {
-	keys := map[Key][]byte{}
-	Observe(func(k Key, program []byte) { keys[k] = program })
+	keys := map[Key]Program{}
+	Observe(func(k Key, program Program) { keys[k] = program })
 	action := ActErrno.SetReturnCode(1)
 	for i, value := range []uint64{0, 8, 0} {
 		ours, err := NewFilter(action)
@@ -87,7 +88,11 @@ func TestBits(t *testing.T) {
 }
 
 func TestTable(t *testing.T) {
-	table := Table{{1}: []byte("one"), {2}: nil, {3}: bytes.Repeat([]byte("x"), 5000)}
+	table := Table{
+		{1}: {Code: []byte("one"), Frame: Key{9}},
+		{2}: {},
+		{3}: {Code: bytes.Repeat([]byte("x"), 5000), Last: map[ScmpArch]ScmpSyscall{ArchAMD64: 467, ArchX86: 3}},
+	}
 	name := filepath.Join(t.TempDir(), "program")
 	must(t, os.WriteFile(name, table.Append([]byte("the executable")), 0o600))
 	f, err := os.Open(name)
@@ -99,8 +104,8 @@ func TestTable(t *testing.T) {
 		t.Fatalf("%d entries", len(got))
 	}
 	for k, program := range table {
-		if !bytes.Equal(got[k], program) {
-			t.Errorf("%x = %q", k[:1], got[k])
+		if g := got[k]; !bytes.Equal(g.Code, program.Code) || g.Frame != program.Frame || !maps.Equal(g.Last, program.Last) {
+			t.Errorf("%x = %q", k[:1], g)
 		}
 	}
 }
@@ -108,7 +113,7 @@ func TestTable(t *testing.T) {
 func FuzzReadTable(f *testing.F) {
 	f.Add([]byte{})
 	f.Add([]byte("an executable without a table"))
-	f.Add(Table{{1}: []byte("one")}.Append(nil))
+	f.Add(Table{{1}: {Code: []byte("one"), Last: map[ScmpArch]ScmpSyscall{1: 2}}}.Append(nil))
 	f.Add([]byte("\xff\xff\xff\xff\xff\xff\xff\xff" + magic))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		file, err := os.CreateTemp(t.TempDir(), "")
@@ -118,7 +123,7 @@ func FuzzReadTable(f *testing.F) {
 		must(t, err)
 		if table, err := ReadTable(file); err == nil {
 			for _, program := range table {
-				_ = bytes.Clone(program)
+				_ = bytes.Clone(program.Code)
 			}
 		}
 	})

@@ -78,14 +78,6 @@ func GetArchFromString(arch string) (ScmpArch, error) { return real.GetArchFromS
 // GetNativeArch is the kernel's architecture.
 func GetNativeArch() (ScmpArch, error) { return real.GetNativeArch() }
 
-// GetSyscallFromName finds a system call of the native architecture.
-func GetSyscallFromName(name string) (ScmpSyscall, error) { return real.GetSyscallFromName(name) }
-
-// GetSyscallFromNameByArch finds a system call.
-func GetSyscallFromNameByArch(name string, arch ScmpArch) (ScmpSyscall, error) {
-	return real.GetSyscallFromNameByArch(name, arch)
-}
-
 // MakeCondition makes a condition on an argument.
 func MakeCondition(arg uint, comparison ScmpCompareOp, values ...uint64) (ScmpCondition, error) {
 	return real.MakeCondition(arg, comparison, values...)

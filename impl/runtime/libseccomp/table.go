@@ -1,32 +1,44 @@
 package seccomp
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"sync"
 )
 
-// Key names a filter: the hash of the calls that made it.
+// Key names a filter by the hash of the calls that made it, or a profile.
 type Key [sha256.Size]byte
 
-// Table maps filters to their programs (struct sock_filter[], native order).
+// Program is what libseccomp made of a filter.
+type Program struct {
+	// Code is a struct sock_filter[] in native order.
+	Code []byte
+	// Frame is the hash of the calls that made the filter without its rules: its
+	// architectures, flags and default action.
+	Frame Key
+	// Last is the greatest number of a system call in its rules, for each
+	// architecture that has one. Only a profile's program has it.
+	Last map[ScmpArch]ScmpSyscall
+}
+
+// Table maps filters and profiles to their programs.
 //
-// It is kept at the end of an executable, behind what the linker wrote:
-// entries of key, length (uint32, little-endian) and program; the length of all
-// entries (uint64); the magic. The container's first process reads it from
+// It is kept at the end of an executable, behind what the linker wrote: entries
+// of key, frame, number of Last, architecture and system call of each, length of
+// the code, code (numbers are uint32, little-endian); the length of all entries
+// (uint64); the magic. The container's first process reads it from
 // /proc/self/exe, because it can neither inherit a descriptor nor reach a file
 // of the host by the time it needs it. The executable is a sealed memory file,
 // so nobody can put another program there.
-type Table map[Key][]byte
+type Table map[Key]Program
 
 const (
-	magic      = "BERTHBPF"
+	magic      = "BERTHBP2"
 	footerSize = 8 + len(magic)
 	// maxTable bounds what is read; a program has at most 4096 instructions of
 	// 8 bytes (BPF_MAXINSNS).
@@ -36,15 +48,17 @@ const (
 // Append gives the form in which a table is kept.
 func (t Table) Append(b []byte) []byte {
 	start := len(b)
-	keys := make([]Key, 0, len(t))
-	for k := range t {
-		keys = append(keys, k)
-	}
-	slices.SortFunc(keys, func(a, b Key) int { return bytes.Compare(a[:], b[:]) })
+	keys := slices.SortedFunc(maps.Keys(t), compareKeys)
 	for _, k := range keys {
-		b = append(b, k[:]...)
-		b = binary.LittleEndian.AppendUint32(b, uint32(len(t[k])))
-		b = append(b, t[k]...)
+		p := t[k]
+		b = append(append(b, k[:]...), p.Frame[:]...)
+		b = binary.LittleEndian.AppendUint32(b, uint32(len(p.Last)))
+		for _, arch := range slices.Sorted(maps.Keys(p.Last)) {
+			b = binary.LittleEndian.AppendUint32(b, uint32(arch))
+			b = binary.LittleEndian.AppendUint32(b, uint32(p.Last[arch]))
+		}
+		b = binary.LittleEndian.AppendUint32(b, uint32(len(p.Code)))
+		b = append(b, p.Code...)
 	}
 	b = binary.LittleEndian.AppendUint64(b, uint64(len(b)-start))
 	return append(b, magic...)
@@ -78,21 +92,49 @@ func ReadTable(f *os.File) (Table, error) {
 
 func parseTable(b []byte) (Table, error) {
 	t := Table{}
-	for len(b) > 0 {
-		if len(b) < len(Key{})+4 {
-			return nil, fmt.Errorf("table of seccomp programs: %d bytes too many", len(b))
-		}
+	r := reader{rest: b}
+	for len(r.rest) > 0 {
 		var k Key
-		copy(k[:], b)
-		n := binary.LittleEndian.Uint32(b[len(k):])
-		b = b[len(k)+4:]
-		if uint64(n) > uint64(len(b)) {
-			return nil, fmt.Errorf("table of seccomp programs: an entry of %d bytes in %d", n, len(b))
+		var p Program
+		copy(k[:], r.take(len(k)))
+		copy(p.Frame[:], r.take(len(p.Frame)))
+		if n := r.number(); n > 0 && !r.short {
+			p.Last = map[ScmpArch]ScmpSyscall{}
+			for ; n > 0 && !r.short; n-- {
+				arch := ScmpArch(r.number())
+				p.Last[arch] = ScmpSyscall(r.number())
+			}
 		}
-		t[k] = b[:n:n]
-		b = b[n:]
+		p.Code = r.take(int(r.number()))
+		if r.short {
+			return nil, errors.New("table of seccomp programs: it ends within an entry")
+		}
+		t[k] = p
 	}
 	return t, nil
+}
+
+// reader reads a table; short is set when there was less than was to be read.
+type reader struct {
+	rest  []byte
+	short bool
+}
+
+func (r *reader) take(n int) []byte {
+	if n > len(r.rest) {
+		r.short, r.rest = true, nil
+		return nil
+	}
+	b := r.rest[:n:n]
+	r.rest = r.rest[n:]
+	return b
+}
+
+func (r *reader) number() uint32 {
+	if b := r.take(4); b != nil {
+		return binary.LittleEndian.Uint32(b)
+	}
+	return 0
 }
 
 // own is the table of the running executable. One that cannot be read is as

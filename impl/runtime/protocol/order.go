@@ -66,8 +66,21 @@ type Order struct {
 	Spool  Spool
 	// Conns is the number of inherited connections.
 	Conns int
+	// Profiles is the directory of the seccomp profiles that have a short form.
+	Profiles string `json:",omitempty"`
 	// Timed asks for the Steps of the Report.
 	Timed bool `json:",omitempty"`
+}
+
+// ProfilePrefix begins the name of a system call that stands for all rules of a
+// seccomp profile; its key follows.
+const ProfilePrefix = "profile:"
+
+// Profile is a seccomp profile and its key, the SHA-256 of its JSON in hexadecimal
+// digits. The file of that name in an order's Profiles has the same JSON.
+type Profile struct {
+	Key     string
+	Seccomp *specs.LinuxSeccomp
 }
 
 // Borrow is a mount whose source is a path in another mount namespace. The

@@ -1,6 +1,7 @@
 package shim
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -9,14 +10,15 @@ import (
 	"github.com/opencontainers/runc/libcontainer/configs"
 	"github.com/opencontainers/runc/libcontainer/seccomp"
 	"github.com/opencontainers/runc/libcontainer/specconv"
-	specs "github.com/opencontainers/runtime-spec/specs-go"
 	programs "github.com/seccomp/libseccomp-golang"
+
+	"github.com/seed-50ced230/berth/impl/runtime/protocol"
 )
 
-// Compile reads seccomp profiles (a JSON list) from the standard input and
-// writes the table of their programs, to be put at the end of this executable,
-// to the standard output. The process is of no use afterwards: libcontainer
-// makes a filter only to install it.
+// Compile reads seccomp profiles (a JSON list of protocol.Profile) from the
+// standard input and writes the table of their programs, to be put at the end of
+// this executable, to the standard output. The process is of no use afterwards:
+// libcontainer makes a filter only to install it.
 func Compile() int {
 	if err := compile(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -26,14 +28,15 @@ func Compile() int {
 }
 
 func compile() error {
-	var profiles []*specs.LinuxSeccomp
+	var profiles []protocol.Profile
 	if err := json.NewDecoder(os.Stdin).Decode(&profiles); err != nil {
 		return fmt.Errorf("read the profiles: %w", err)
 	}
 	table := programs.Table{}
-	programs.Observe(func(k programs.Key, program []byte) { table[k] = program })
+	var made programs.Program
+	programs.Observe(func(k programs.Key, p programs.Program) { table[k], made = p, p })
 	for _, p := range profiles {
-		config, err := specconv.SetupSeccomp(p)
+		config, err := specconv.SetupSeccomp(p.Seccomp)
 		if err != nil {
 			return fmt.Errorf("read a profile: %w", err)
 		}
@@ -43,11 +46,46 @@ func compile() error {
 		if err := installElsewhere(config); err != nil {
 			return err
 		}
+		var key programs.Key
+		if n, err := hex.Decode(key[:], []byte(p.Key)); err != nil || n != len(key) {
+			return fmt.Errorf("a profile has the key %q", p.Key)
+		}
+		if made.Last, err = lastCalls(config); err != nil {
+			return err
+		}
+		table[key] = made
 	}
 	if _, err := os.Stdout.Write(table.Append(nil)); err != nil {
 		return fmt.Errorf("write the programs: %w", err)
 	}
 	return nil
+}
+
+// lastCalls finds the greatest number of a system call in a profile, for each of its
+// architectures and the kernel's own. libcontainer has a filter answer ENOSYS to
+// all later ones, and finds it among the rules, which short forms do not have.
+func lastCalls(config *configs.Seccomp) (map[programs.ScmpArch]programs.ScmpSyscall, error) {
+	native, err := programs.GetNativeArch()
+	if err != nil {
+		return nil, fmt.Errorf("find the kernel's architecture: %w", err)
+	}
+	archs := []programs.ScmpArch{native}
+	for _, name := range config.Architectures {
+		arch, err := programs.GetArchFromString(name)
+		if err != nil {
+			return nil, fmt.Errorf("a profile's architecture: %w", err)
+		}
+		archs = append(archs, arch)
+	}
+	last := map[programs.ScmpArch]programs.ScmpSyscall{}
+	for _, arch := range archs {
+		for _, rule := range config.Syscalls {
+			if call, err := programs.GetSyscallFromNameByArch(rule.Name, arch); err == nil && call > last[arch] {
+				last[arch] = call
+			}
+		}
+	}
+	return last, nil
 }
 
 // installElsewhere installs a filter on a thread that ends then, so that the

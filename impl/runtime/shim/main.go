@@ -25,11 +25,13 @@ import (
 	"github.com/seed-50ced230/berth/impl/runtime/monitor"
 	_ "github.com/seed-50ced230/berth/impl/runtime/namespace" // its C half
 	"github.com/seed-50ced230/berth/impl/runtime/protocol"
+	"github.com/seed-50ced230/berth/impl/runtime/slack"
 )
 
 // Init is to be called from an init function of the program: it does not
 // return in a process that libcontainer started as a container's first one.
 func Init() {
+	slack.Restore()
 	if len(os.Args) > 1 && os.Args[1] == "init" {
 		debug.SetGCPercent(-1)
 		libcontainer.Init()

@@ -42,6 +42,9 @@ func startContainer(order *protocol.Order, files []int, stdio *stdio, clock *clo
 	if err := stageDevices(order); err != nil {
 		return nil, err
 	}
+	if err := wholeProfile(order); err != nil {
+		return nil, err
+	}
 	config, err := specconv.CreateLibcontainerConfig(&specconv.CreateOpts{
 		CgroupName:       order.ID,
 		UseSystemdCgroup: order.Systemd,
@@ -89,7 +92,10 @@ func startExec(order *protocol.Order, stdio *stdio, clock *clock) (*started, err
 	if err != nil {
 		return nil, err
 	}
-	config := container.Config()
+	config := container.Config() // a copy, but Seccomp is the container's own
+	if err := wholeConfig(order, config.Seccomp); err != nil {
+		return nil, err
+	}
 	if err := stdio.give(process, &config); err != nil {
 		return nil, err
 	}
@@ -123,9 +129,12 @@ func terminate(p *libcontainer.Process) {
 // awaitExec waits until the process has executed its program. libcontainer
 // says "started" just before it tries to; if it fails, the child writes why to
 // its standard error and exits.
+//
+// The pauses are the kernel's: one of package time takes a millisecond at least
+// in a program that does nothing else (runtime/netpoll_epoll.go).
 func awaitExec(s *started, stdio *stdio) error {
 	pid := strconv.Itoa(s.pid)
-	for pause := 20 * time.Microsecond; ; pause = min(pause*2, time.Millisecond) {
+	for pause := 20 * time.Microsecond; ; pause = min(pause*5/4, time.Millisecond) {
 		st, err := protocol.ReadStat(pid)
 		if err != nil {
 			return fmt.Errorf("watch the process: %w", err)
@@ -145,7 +154,8 @@ func awaitExec(s *started, stdio *stdio) error {
 			}
 			return &startError{code: code, text: text}
 		}
-		time.Sleep(pause)
+		nap := unix.NsecToTimespec(int64(pause))
+		_ = unix.Nanosleep(&nap, nil)
 	}
 }
 
