@@ -63,6 +63,7 @@ func look(root string) *remains {
 		r.expect("close the containers", store.Close())
 	}
 	for _, c := range records {
+		c.Settle(true) // as a start in another generation of the runtime does
 		r.container(root, c)
 	}
 	options := image.Options{ImageOf: func(id string) (image digest.Digest) {

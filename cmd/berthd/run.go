@@ -43,9 +43,9 @@ const runtimeDir = "containers"
 // threads are made in advance; a daemon with 30 clients at work needs about as many.
 const threads = 64
 
-// monitorSlack is a fifth of what Go's runtime itself waits before it makes room
-// beside a long system call when nothing else is to be done.
-const monitorSlack = 1000 * time.Microsecond
+// monitorSlack is how much later than it could Go's runtime makes room beside a long
+// system call: a fifth of the shortest write to a disk that is waited for.
+const monitorSlack = 200 * time.Microsecond
 
 // run is the daemon's life: it composes the parts, serves until ctx ends, and
 // takes the parts down in the reverse order.

@@ -128,6 +128,41 @@ type Record struct {
 	// Renewed says that a client's restart is between two runs. It is not kept.
 	Renewed bool `json:"-"`
 	Network Network
+	// Start is the run that was about to begin when the record was written, in
+	// records on the disk only.
+	Start *Start `json:",omitempty"`
+}
+
+// Start is a run whose process may have been executed or not.
+type Start struct {
+	// Generation is the runtime's, At the time when it was about to begin.
+	Generation string
+	At         time.Time
+	// RestartCount and Config are the run's.
+	RestartCount int
+	Config       *models.ContainerConfig
+}
+
+// Starting is the record that says that a run is about to begin.
+func (r *Record) Starting(s Start) *Record {
+	c := r.clone()
+	c.Start = &s
+	return c
+}
+
+// Settle takes the run that was about to begin out of the record: as one that began,
+// or as one that never did.
+func (r *Record) Settle(began bool) {
+	s := r.Start
+	r.Start = nil
+	if s == nil || !began {
+		return
+	}
+	r.State = State{Status: Running, StartedAt: s.At, FinishedAt: r.State.FinishedAt}
+	r.RestartCount, r.Stopped = s.RestartCount, false
+	if s.Config != nil {
+		r.Config = s.Config
+	}
 }
 
 // Exec is a further process that a client defined in a container.

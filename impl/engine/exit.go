@@ -18,13 +18,25 @@ import (
 	"github.com/seed-50ced230/berth/impl/runtime"
 )
 
+// unsettled is how long the disk has the intent to start a run only, and not what
+// came of it. Most runs are over before, and what came of the others is read back
+// from the runtime, so that nothing waits for it.
+const unsettled = time.Second
+
 // watch takes care of the end of a run.
 func (e *Engine) watch(c *container.Container, task *runtime.Task) {
 	e.background(func(ctx context.Context) {
+		settled := time.NewTimer(unsettled)
+		defer settled.Stop()
 		for {
 			select {
 			case <-ctx.Done():
 				return // the shim keeps the exit code for the next daemon
+			case <-settled.C:
+				if err := e.saveStarted(c); err != nil {
+					e.Logger.Error("a running container could not be recorded", "container", c.ID, "error", err)
+				}
+				continue
 			case <-task.OOM():
 				e.publish(c.Record(), "oom", nil)
 				continue
@@ -127,9 +139,13 @@ func (e *Engine) restore(ctx context.Context) error {
 			e.Logger.Error("two containers have one name; the later one is renamed", "container", r.ID, "name", r.Name)
 			r.Name = "/" + r.ID[:12]
 		}
+		task, err := e.Runtime.Load(ctx, r.ID)
+		never := e.settleStart(r, err)
 		c := container.New(r)
 		e.containers.Add(c)
-		task, err := e.Runtime.Load(ctx, r.ID)
+		if never { // which a later generation could not tell
+			ended = append(ended, func() { e.saveSettled(c) })
+		}
 		switch {
 		case err == nil:
 			recognize(c, task)
@@ -179,6 +195,24 @@ func (e *Engine) restore(ctx context.Context) error {
 	}
 	e.applyPolicies()
 	return nil
+}
+
+// settleStart finds out whether a run that was about to begin did. Its process was not
+// executed where the runtime could tell and knows nothing of it. Otherwise, as after
+// a loss of power, nobody knows whether a client was told that it runs.
+func (e *Engine) settleStart(r *container.Record, loaded error) (never bool) {
+	if r.Start == nil {
+		return false
+	}
+	never = errdefs.IsNotFound(loaded) && r.Start.Generation == e.Runtime.Generation()
+	r.Settle(!never)
+	return never
+}
+
+func (e *Engine) saveSettled(c *container.Container) {
+	if err := e.save(c); err != nil {
+		e.Logger.Error("a container that was not started could not be recorded", "container", c.ID, "error", err)
+	}
 }
 
 // recognize notes a run that the daemon may not have lived to record. The run's

@@ -31,10 +31,12 @@ type live struct {
 	// to the event of it.
 	telling sync.Mutex
 	// saving is held while the container's record is written or erased, and guards
-	// saved, the snapshot that is on the disk, and erased.
-	saving sync.Mutex
-	saved  *container.Record
-	erased bool
+	// saved, the snapshot that is on the disk, intended, which says that there is only
+	// that a run is about to begin, and erased.
+	saving   sync.Mutex
+	saved    *container.Record
+	intended bool
+	erased   bool
 }
 
 // operate finds a container and takes the right to operate on it, which the
@@ -198,8 +200,32 @@ func (e *Engine) put(c *container.Container, l *live) error {
 	if err := e.Containers.Put(r); err != nil {
 		return err
 	}
-	l.saved, l.erased = r, false
+	l.saved, l.intended, l.erased = r, false, false
 	return nil
+}
+
+// saveStart writes that a run of the container is about to begin. The next save has
+// the state itself.
+func (e *Engine) saveStart(c *container.Container, s container.Start) error {
+	l := e.live(c.ID)
+	l.saving.Lock()
+	defer l.saving.Unlock()
+	if err := e.Containers.Put(c.Record().Starting(s)); err != nil {
+		return err
+	}
+	l.intended = true
+	return nil
+}
+
+// saveStarted writes what came of it, if nothing was written since.
+func (e *Engine) saveStarted(c *container.Container) error {
+	l := e.live(c.ID)
+	l.saving.Lock()
+	defer l.saving.Unlock()
+	if !l.intended || l.erased {
+		return nil
+	}
+	return e.put(c, l)
 }
 
 // erase forgets a record. Nobody but save, of a removal that failed, brings it back.

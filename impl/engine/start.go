@@ -54,8 +54,9 @@ func (e *Engine) ContainerStart(ctx context.Context, p *hub.ContainerStartParams
 // with the container's lock held. When it fails everything it made is undone and
 // the container shows why.
 //
-// The count is recorded with the run. Should the daemon be killed before, the run
-// has the number itself, from before its process may run (see recognize).
+// The record that says so is written while the process is made, and is on the disk
+// when start returns (see intend). Should the daemon be killed before, the run has
+// the count itself, from before its process may run (see recognize).
 func (e *Engine) start(ctx context.Context, c *container.Container, restarts int) error {
 	err := e.run(ctx, c, restarts)
 	if err != nil {
@@ -83,7 +84,7 @@ func (e *Engine) run(ctx context.Context, c *container.Container, restarts int) 
 	r := c.Update(func(r *container.Record) { r.Mounts = mounts })
 	run := *r
 	run.Config, run.RestartCount = config, restarts
-	sandbox, task, err := e.launch(ctx, &run, l)
+	sandbox, task, err := e.launch(ctx, c, &run, l)
 	if err != nil {
 		e.unmountVolumes(ctx, r, r.ID)
 		return err
@@ -101,11 +102,6 @@ func (e *Engine) run(ctx context.Context, c *container.Container, restarts int) 
 		r.Config = config
 		r.Network = e.describeNetwork(r, sandbox)
 	})
-	trace.WithRegion(ctx, "start: record", func() { err = e.save(c) })
-	if err != nil {
-		// The run is on; the shim's handle tells of it after a restart too.
-		e.Logger.Error("a started container could not be recorded", "container", c.ID, "error", err)
-	}
 	e.followLinks(r)
 	e.networkEvents(r, "connect")
 	e.mountEvents(r, "mount")
@@ -115,7 +111,7 @@ func (e *Engine) run(ctx context.Context, c *container.Container, restarts int) 
 }
 
 // launch makes the network, the files and the process of a run.
-func (e *Engine) launch(ctx context.Context, r *container.Record, l *live) (sandbox *network.Sandbox, task *runtime.Task, err error) {
+func (e *Engine) launch(ctx context.Context, c *container.Container, r *container.Record, l *live) (sandbox *network.Sandbox, task *runtime.Task, err error) {
 	e.Runtime.Expect()
 	if err := e.checkMounts(r); err != nil {
 		return nil, nil, err
@@ -151,11 +147,28 @@ func (e *Engine) launch(ctx context.Context, r *container.Record, l *live) (sand
 		return nil, nil, err
 	}
 	spec.Attachments = l.takeWaiting()
+	recorded := e.intend(ctx, c, r)
+	defer recorded()
 	trace.WithRegion(ctx, "start: process", func() { task, err = e.Runtime.Start(ctx, spec) })
 	if err != nil {
 		return nil, nil, err
 	}
 	return sandbox, task, nil
+}
+
+// intend writes aside that a run is about to begin. What it returns waits until that
+// is on the disk.
+func (e *Engine) intend(ctx context.Context, c *container.Container, run *container.Record) (recorded func()) {
+	start := container.Start{Generation: e.Runtime.Generation(), At: time.Now().UTC(), RestartCount: run.RestartCount, Config: run.Config}
+	done := make(chan error, 1)
+	go func() { done <- e.saveStart(c, start) }()
+	return func() {
+		defer trace.StartRegion(ctx, "start: record").End()
+		if err := <-done; err != nil {
+			// The run is on; the shim's handle tells of it after a restart too.
+			e.Logger.Error("a container's start could not be recorded", "container", c.ID, "error", err)
+		}
+	}
 }
 
 // runtimeSpec writes the container's own files and says what the runtime is to make.

@@ -35,10 +35,11 @@ type Options struct {
 
 // Runtime starts containers and finds them again.
 type Runtime struct {
-	opts    Options
-	systemd bool
-	shim    *program
-	pool    *pool
+	opts       Options
+	systemd    bool
+	generation string
+	shim       *program
+	pool       *pool
 
 	expecting atomic.Bool // see Expect
 }
@@ -78,6 +79,9 @@ func New(opts Options) (*Runtime, error) {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, fmt.Errorf("make the runtime's directory: %w", err)
 		}
+	}
+	if r.generation, err = readGeneration(filepath.Join(root, generationName)); err != nil {
+		return nil, err
 	}
 	if r.shim, err = loadProgram(opts.Shim, filepath.Join(root, profilesDirName)); err != nil {
 		return nil, fmt.Errorf("read the shim: %w", err)
