@@ -48,6 +48,7 @@ var rooms = []struct {
 	{"impl/config", 1},
 	{"impl/stream", 0},
 	{"impl/wire", 0},
+	{"impl/atomicfile", -1}, // databases are put in their places with it, too
 	{"impl/database", 0},
 	{"impl/manual", 0},
 	{"impl/fault", 0},

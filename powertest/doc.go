@@ -9,7 +9,7 @@
 // was acknowledged until then, whole, and to go on.
 //
 // Two smaller workloads, on the databases alone and on the image store alone, are cut
-// at every single request.
+// at every single request; a third, on files that are replaced, around every flush.
 //
 // It needs root, /dev/fuse, loop devices, the programs of bin/ ("make build") and the
 // Debian packages of "make setup-test"; whatever is missing is a failure, not a skip.
