@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/seed-50ced230/berth/impl/atomicfile"
 	"github.com/seed-50ced230/berth/impl/config"
 	"github.com/seed-50ced230/berth/impl/instance"
 )
@@ -81,9 +82,5 @@ func writeStacks(dir string) (path string, err error) {
 	}
 	path = filepath.Join(dir, fmt.Sprintf("goroutines-%s.txt", time.Now().UTC().Format("20060102T150405.000000000")))
 	// 0600: stacks tell paths and names of containers.
-	if err := os.WriteFile(path+".new", text.Bytes(), 0o600); err != nil {
-		os.Remove(path + ".new")
-		return "", err
-	}
-	return path, os.Rename(path+".new", path)
+	return path, atomicfile.Write(path, text.Bytes(), 0o600)
 }

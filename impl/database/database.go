@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/seed-50ced230/berth/impl/atomicfile"
 )
 
 // ErrDamaged is in the errors of Check when the file is not what bbolt wrote.
@@ -130,25 +132,7 @@ func Salvage(path string) (*Salvaged, error) {
 	if s.Aside, err = aside(path); err != nil {
 		return nil, err
 	}
-	return s, replace(path, fresh)
-}
-
-// replace puts a new file in the place of the one at path, if there is any. After a
-// loss of power there is one of the two, whole.
-func replace(path, fresh string) error {
-	if err := os.Rename(fresh, path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-// syncDir has the names in a directory written to the disk.
-func syncDir(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return s, atomicfile.Rename(fresh, path)
 }
 
 // asideInfix is between the name of a file and the time at which it was put aside.
@@ -170,7 +154,7 @@ func aside(path string) (string, error) {
 
 // write makes a file with records beside the one at path, on the disk when it returns.
 func write(path string, records map[string]map[string][]byte) (fresh string, err error) {
-	fresh = path + ".new"
+	fresh = path + atomicfile.Unfinished
 	if err := os.Remove(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", err
 	}

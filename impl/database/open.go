@@ -13,6 +13,8 @@ import (
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 	"golang.org/x/sys/unix"
+
+	"github.com/seed-50ced230/berth/impl/atomicfile"
 )
 
 // ErrInUse says that another process has the file open.
@@ -93,7 +95,7 @@ func create(path string, buckets [][]byte) error {
 	if err != nil {
 		return err
 	}
-	return replace(path, fresh)
+	return atomicfile.Rename(fresh, path)
 }
 
 // Aside is the newest damaged file beside the one at path, or empty.

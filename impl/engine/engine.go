@@ -26,6 +26,7 @@ import (
 	"github.com/docker/go-units"
 
 	"github.com/seed-50ced230/berth/gen/hub"
+	"github.com/seed-50ced230/berth/impl/atomicfile"
 	"github.com/seed-50ced230/berth/impl/container"
 	"github.com/seed-50ced230/berth/impl/events"
 	"github.com/seed-50ced230/berth/impl/host"
@@ -231,7 +232,7 @@ func readOrMakeID(path string) (string, error) {
 		// There may be a good one, to be read the next time.
 		return id.String(), fmt.Errorf("read the engine's id: %w", readErr)
 	}
-	if err := writeFileAtomic(path, []byte(id.String()+"\n"), 0o600); err != nil {
+	if err := atomicfile.Write(path, []byte(id.String()+"\n"), 0o600, atomicfile.Synced()); err != nil {
 		return id.String(), fmt.Errorf("write the engine's id: %w", err)
 	}
 	return id.String(), nil

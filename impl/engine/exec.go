@@ -15,6 +15,7 @@ import (
 
 	"github.com/seed-50ced230/berth/gen/hub"
 	"github.com/seed-50ced230/berth/gen/hub/models"
+	"github.com/seed-50ced230/berth/impl/atomicfile"
 	"github.com/seed-50ced230/berth/impl/container"
 	"github.com/seed-50ced230/berth/impl/fault"
 	"github.com/seed-50ced230/berth/impl/runtime"
@@ -98,11 +99,8 @@ func (e *Engine) saveExec(x *container.Exec) error {
 	data, err := json.Marshal(x)
 	if err == nil {
 		dir := e.execDir(x.Container)
-		path := filepath.Join(dir, x.ID+".json")
 		if err = os.MkdirAll(dir, 0o700); err == nil {
-			if err = os.WriteFile(path+".new", data, 0o600); err == nil {
-				err = os.Rename(path+".new", path)
-			}
+			err = atomicfile.Write(filepath.Join(dir, x.ID+".json"), data, 0o600)
 		}
 	}
 	if err != nil {

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed-50ced230/berth/impl/atomicfile"
 )
 
 const lockName = "berthd.lock"
@@ -96,12 +98,8 @@ func WritePidfile(path string) (remove func() error, err error) {
 			return nil, fmt.Errorf("pid file %s: berthd runs already with pid %d: stop it, or choose another --pidfile", path, other)
 		}
 	}
-	temp := path + "." + pid
-	if err := os.WriteFile(temp, []byte(pid), 0o644); err != nil {
-		return nil, fmt.Errorf("write the pid file: %w", err)
-	}
-	if err := os.Rename(temp, path); err != nil {
-		os.Remove(temp)
+	// Two daemons may write it at the same time.
+	if err := atomicfile.Write(path, []byte(pid), 0o644, atomicfile.Through(path+"."+pid)); err != nil {
 		return nil, fmt.Errorf("write the pid file: %w", err)
 	}
 	return func() error {

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/seed-50ced230/berth/impl/atomicfile"
 )
 
 // debt is what plugins have for an endpoint, or for a network that is being made
@@ -112,7 +114,10 @@ func (m *Manager) write(d *debt) error {
 		return fmt.Errorf("write down what plugins have: %w", err)
 	}
 	// Synced: the plugin's own memory may outlive a crash of the machine.
-	return writeFile(m.debtPath(d.ID), text, 0o600, true)
+	if err := atomicfile.Write(m.debtPath(d.ID), text, 0o600, atomicfile.Synced()); err != nil {
+		return fmt.Errorf("write down what plugins have: %w", err)
+	}
+	return nil
 }
 
 // paid forgets a debt.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/containerd/errdefs"
 
+	"github.com/seed-50ced230/berth/impl/atomicfile"
 	"github.com/seed-50ced230/berth/impl/network/bridge"
 	"github.com/seed-50ced230/berth/impl/network/macvlan"
 )
@@ -205,7 +206,10 @@ func (m *Manager) noteDevice(device string, index int) error {
 	if err := os.MkdirAll(m.devicesDir(), 0o700); err != nil {
 		return fmt.Errorf("write down the device %s: %w", device, err)
 	}
-	return writeFile(m.notePath(device), text, 0o600, false)
+	if err := atomicfile.Write(m.notePath(device), text, 0o600); err != nil {
+		return fmt.Errorf("write down the device %s: %w", device, err)
+	}
+	return nil
 }
 
 // noteOwned writes the device of a network down that is about to be removed.

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/seed-50ced230/berth/impl/atomicfile"
 	"github.com/seed-50ced230/berth/impl/fault"
 )
 
@@ -115,8 +116,8 @@ func WriteFiles(spec FilesSpec) (Files, error) {
 		{out.Hosts, hosts}, {out.ResolvConf, resolv}, {out.Hostname, spec.Hostname + "\n"},
 	} {
 		// 0644: the container's processes of any user read them.
-		if err := writeFile(f.path, []byte(f.text), 0o644, false); err != nil {
-			return Files{}, err
+		if err := atomicfile.Write(f.path, []byte(f.text), 0o644, atomicfile.AnyUmask()); err != nil {
+			return Files{}, fmt.Errorf("write %s: %w", filepath.Base(f.path), err)
 		}
 	}
 	return out, nil

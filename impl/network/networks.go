@@ -21,6 +21,7 @@ import (
 
 	"github.com/containerd/errdefs"
 
+	"github.com/seed-50ced230/berth/impl/atomicfile"
 	"github.com/seed-50ced230/berth/impl/fault"
 	"github.com/seed-50ced230/berth/impl/network/bridge"
 	"github.com/seed-50ced230/berth/impl/network/firewall"
@@ -99,7 +100,7 @@ func (d definition) predefined() bool {
 // the bridges up.
 func (m *Manager) openNetworks() error {
 	// A write that was cut short; on a read-only disk it stays.
-	_ = os.Remove(m.networksPath() + unfinished)
+	_ = os.Remove(m.networksPath() + atomicfile.Unfinished)
 	var file networksFile
 	if err := readJSON(m.networksPath(), &file); errdefs.IsDataLoss(err) {
 		aside := m.networksPath() + ".damaged-" + time.Now().UTC().Format("20060102T150405.000")
@@ -168,7 +169,10 @@ func (m *Manager) saveNetworks() error {
 	if old, err := os.ReadFile(m.networksPath()); err == nil && string(old) == string(text) {
 		return nil
 	}
-	return writeFile(m.networksPath(), text, 0o600, true)
+	if err := atomicfile.Write(m.networksPath(), text, 0o600, atomicfile.Synced()); err != nil {
+		return fmt.Errorf("write networks: %w", err)
+	}
+	return nil
 }
 
 // openDefault settles the default network's address and brings its device up.

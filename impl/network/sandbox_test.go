@@ -15,6 +15,7 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/vishvananda/netlink"
 
+	"github.com/seed-50ced230/berth/impl/atomicfile"
 	"github.com/seed-50ced230/berth/impl/network/netns"
 )
 
@@ -223,9 +224,9 @@ func TestRestore(t *testing.T) {
 	must(t, os.Remove(e.statePath("halfmade")))
 	half := e.start(SandboxSpec{ContainerID: "halfgone"})
 	must(t, netns.Remove(half.Key))
-	must(t, os.WriteFile(e.statePath("torn")+".new", []byte("{"), 0o600))
+	must(t, os.WriteFile(e.statePath("torn")+atomicfile.Unfinished, []byte("{"), 0o600))
 	must(t, os.WriteFile(e.statePath("lost"), nil, 0o600))
-	unfinished := e.networksPath() + ".new"
+	unfinished := e.networksPath() + atomicfile.Unfinished
 	must(t, os.WriteFile(unfinished, []byte("{"), 0o600))
 
 	e.crash()
@@ -327,7 +328,7 @@ func TestMany(t *testing.T) {
 func TestUnfinishedStateOfALostInterface(t *testing.T) {
 	e := newEnv(t)
 	s := e.start(SandboxSpec{ContainerID: "live"})
-	must(t, os.WriteFile(e.statePath("live")+unfinished, []byte("{"), 0o600))
+	must(t, os.WriteFile(e.statePath("live")+atomicfile.Unfinished, []byte("{"), 0o600))
 	e.crash()
 	link, err := netlink.LinkByName(s.Endpoints[0].HostInterface)
 	must(t, err)
@@ -338,7 +339,7 @@ func TestUnfinishedStateOfALostInterface(t *testing.T) {
 	if len(again.Endpoints) != 0 {
 		t.Errorf("it has an interface that is not there: %+v", again)
 	}
-	if _, err := os.Lstat(e.statePath("live") + unfinished); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Lstat(e.statePath("live") + atomicfile.Unfinished); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("an unfinished write is left: %v", err)
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/containerd/errdefs"
 
+	"github.com/seed-50ced230/berth/impl/atomicfile"
 	"github.com/seed-50ced230/berth/impl/fault"
 	"github.com/seed-50ced230/berth/impl/network/bridge"
 	"github.com/seed-50ced230/berth/impl/network/firewall"
@@ -41,7 +42,10 @@ func (m *Manager) save(s *Sandbox) error {
 		return fmt.Errorf("encode sandbox: %w", err)
 	}
 	// Not synced: after a crash of the machine there is no sandbox to find.
-	return writeFile(m.statePath(s.ContainerID), text, 0o600, false)
+	if err := atomicfile.Write(m.statePath(s.ContainerID), text, 0o600); err != nil {
+		return fmt.Errorf("write sandbox state: %w", err)
+	}
+	return nil
 }
 
 func (m *Manager) forget(containerID string) error {
@@ -270,45 +274,4 @@ func readJSON(path string, into any) error {
 		return fmt.Errorf("decode %s: %w: %w", path, err, errdefs.ErrDataLoss)
 	}
 	return nil
-}
-
-// unfinished ends the name of a file that writeFile has not put in place yet.
-const unfinished = ".new"
-
-// writeFile replaces a file by rename. With sync it is on the disk when the
-// function returns.
-func writeFile(path string, text []byte, mode os.FileMode, sync bool) (err error) {
-	tmp := path + unfinished
-	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, mode)
-	if err != nil {
-		return fmt.Errorf("write %s: %w", filepath.Base(path), err)
-	}
-	defer func() {
-		if err != nil {
-			os.Remove(tmp)
-			err = fmt.Errorf("write %s: %w", filepath.Base(path), err)
-		}
-	}()
-	_, err = f.Write(text)
-	if err == nil {
-		err = f.Chmod(mode) // whatever the umask
-	}
-	if err == nil && sync {
-		err = f.Sync()
-	}
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
-	}
-	if err != nil {
-		return err
-	}
-	if err = os.Rename(tmp, path); err != nil || !sync {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	return dir.Sync()
 }

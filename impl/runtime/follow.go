@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/seed-50ced230/berth/impl/atomicfile"
 	"github.com/seed-50ced230/berth/impl/fault"
 	"github.com/seed-50ced230/berth/impl/runtime/protocol"
 )
@@ -311,13 +312,9 @@ func readExit(dir string) (Exit, error) {
 
 // writeExit records the end of a process whose monitor could not.
 func writeExit(dir string, e Exit) error {
-	name := filepath.Join(dir, protocol.ExitName)
 	text := fmt.Sprintf("1 %d 0 %d %d %s\n", int(e.Signal), e.At.Unix(), e.At.Nanosecond(),
 		strings.ReplaceAll(e.Reason, "\n", " "))
-	if err := os.WriteFile(name+".new", []byte(text), 0o600); err != nil {
-		return fmt.Errorf("record the exit: %w", err)
-	}
-	if err := os.Rename(name+".new", name); err != nil {
+	if err := atomicfile.Write(filepath.Join(dir, protocol.ExitName), []byte(text), 0o600); err != nil {
 		return fmt.Errorf("record the exit: %w", err)
 	}
 	return nil

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed-50ced230/berth/impl/atomicfile"
 )
 
 // definition is volume.json. A directory below volumes without one is a volume
@@ -167,25 +169,10 @@ func (v *volume) make() (err error) {
 	if err != nil {
 		return err
 	}
-	tmp := v.definitionPath() + ".new"
-	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
+	if err := atomicfile.Write(v.definitionPath(), text, 0o600, atomicfile.Synced()); err != nil {
 		return err
 	}
-	_, err = f.Write(text)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err := errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(tmp, v.definitionPath()); err != nil {
-		return err
-	}
-	if err := syncDir(v.dir); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(v.dir))
+	return atomicfile.SyncDir(filepath.Dir(v.dir))
 }
 
 // unmake removes a volume; the definition goes first, so that Open finishes an
@@ -195,7 +182,7 @@ func (v *volume) unmake() error {
 	if err := os.Remove(v.definitionPath()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := syncDir(v.dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := atomicfile.SyncDir(v.dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return removeTree(v.dir)
@@ -240,10 +227,7 @@ func (v *volume) populate(dir string, copy func(dir string) error) error {
 		err = os.Remove(marker) // another image may have content for it
 	} else if err == nil {
 		if err = syncFiles(dir); err == nil {
-			err = os.Rename(marker, done)
-		}
-		if err == nil {
-			err = syncDir(v.dir)
+			err = atomicfile.Rename(marker, done)
 		}
 	}
 	if err != nil {
@@ -277,13 +261,4 @@ func (v *volume) unpopulate(dir string) error {
 		}
 	}
 	return os.Remove(filepath.Join(v.dir, populatingFile))
-}
-
-func syncDir(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }

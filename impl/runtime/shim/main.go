@@ -22,6 +22,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
 
+	"github.com/seed-50ced230/berth/impl/atomicfile"
 	"github.com/seed-50ced230/berth/impl/runtime/monitor"
 	_ "github.com/seed-50ced230/berth/impl/runtime/namespace" // its C half
 	"github.com/seed-50ced230/berth/impl/runtime/protocol"
@@ -239,11 +240,7 @@ func writeHandle(dir string, h *protocol.Handle) error {
 	if err != nil {
 		return fmt.Errorf("write the handle: %w", err)
 	}
-	name := filepath.Join(dir, protocol.HandleName)
-	if err := os.WriteFile(name+".new", text, 0o600); err != nil {
-		return fmt.Errorf("write the handle: %w", err)
-	}
-	if err := os.Rename(name+".new", name); err != nil {
+	if err := atomicfile.Write(filepath.Join(dir, protocol.HandleName), text, 0o600); err != nil {
 		return fmt.Errorf("write the handle: %w", err)
 	}
 	return nil
