@@ -24,10 +24,7 @@ const Unfinished = ".new"
 // Option is what a file needs besides being whole.
 type Option func(*needs)
 
-type needs struct {
-	temporary      string
-	synced, anyway bool
-}
+type needs struct{ synced, anyway bool }
 
 // Synced has the content and the file's name on the disk when Write returns. After a
 // loss of power before that, the file is the old one or the new one.
@@ -37,21 +34,17 @@ func Synced() Option { return func(n *needs) { n.synced = true } }
 // bits from the mode else.
 func AnyUmask() Option { return func(n *needs) { n.anyway = true } }
 
-// Through has Write begin in the file temporary, which has to be in the same directory:
-// processes that may write a file at the same time need one each. Nothing overwrites
-// what a killed one leaves of it.
-func Through(temporary string) Option { return func(n *needs) { n.temporary = temporary } }
-
 // Write puts a file with data in the place of the one at path, if there is any. Nobody
-// else may write the same file meanwhile (but see Through). After an error, an
+// else may write the same file meanwhile. After an error, an
 // *fs.PathError or *os.LinkError, nothing of the new file is left; but if it is that of
 // syncing the directory, the new file is in its place and maybe not on the disk.
 func Write(path string, data []byte, mode os.FileMode, options ...Option) error {
-	n := needs{temporary: path + Unfinished}
+	var n needs
 	for _, o := range options {
 		o(&n)
 	}
-	f, err := os.OpenFile(n.temporary, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|unix.O_NOFOLLOW, mode)
+	temporary := path + Unfinished
+	f, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|unix.O_NOFOLLOW, mode)
 	if err != nil {
 		return err
 	}
@@ -63,10 +56,10 @@ func Write(path string, data []byte, mode os.FileMode, options ...Option) error 
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(n.temporary, path)
+		err = os.Rename(temporary, path)
 	}
 	if err != nil {
-		return errors.Join(err, os.Remove(n.temporary))
+		return errors.Join(err, os.Remove(temporary))
 	}
 	if n.synced {
 		return SyncDir(filepath.Dir(path))

@@ -98,8 +98,7 @@ func WritePidfile(path string) (remove func() error, err error) {
 			return nil, fmt.Errorf("pid file %s: berthd runs already with pid %d: stop it, or choose another --pidfile", path, other)
 		}
 	}
-	// Two daemons may write it at the same time.
-	if err := atomicfile.Write(path, []byte(pid), 0o644, atomicfile.Through(path+"."+pid)); err != nil {
+	if err := atomicfile.Write(path, []byte(pid), 0o644); err != nil {
 		return nil, fmt.Errorf("write the pid file: %w", err)
 	}
 	return func() error {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -84,7 +85,8 @@ func newRuntime(tb testing.TB, root string) *runtime.Runtime {
 	must(tb, err)
 	tb.Cleanup(func() { _ = r.Close() })
 	// A census that is taken before the two are there would miss them.
-	for end := time.Now().Add(20 * time.Second); idleShims(tb) < before+2; time.Sleep(time.Millisecond) {
+	known := func(pid string) bool { return slices.Contains(before, pid) }
+	for end := time.Now().Add(20 * time.Second); len(slices.DeleteFunc(idleShims(tb), known)) < 2; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			tb.Fatal("no two shims wait for an order")
 		}
@@ -92,15 +94,13 @@ func newRuntime(tb testing.TB, root string) *runtime.Runtime {
 	return r
 }
 
-// idleShims counts the shims of this process that wait for an order, or are about to.
-func idleShims(tb testing.TB) (n int) {
+// idleShims are the shims of this process that wait for an order, or are about to.
+func idleShims(tb testing.TB) []string {
 	tb.Helper()
-	for _, pid := range children(tb) {
-		if cmd, _ := os.ReadFile("/proc/" + pid + "/cmdline"); string(cmd) == "berth-shim\x00run\x00" {
-			n++
-		}
-	}
-	return n
+	return slices.DeleteFunc(children(tb), func(pid string) bool {
+		cmd, _ := os.ReadFile("/proc/" + pid + "/cmdline")
+		return string(cmd) != "berth-shim\x00run\x00"
+	})
 }
 
 // children are the pids of the processes that this one started.
