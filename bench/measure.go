@@ -14,14 +14,20 @@ type turn struct {
 }
 
 // takeTurns lets each contender run once per round, after a round that does
-// not count, and gives the times in milliseconds.
+// not count, and gives the times in milliseconds. Every other round goes in the
+// reverse order: what one leaves to be done aside, such as Docker Engine's removal of
+// a network, costs its neighbours on both sides the same.
 func takeTurns(ctx context.Context, rounds int, turns []turn) (names []string, values map[string][]float64, err error) {
 	values = map[string][]float64{}
 	for _, t := range turns {
 		names = append(names, t.name)
 	}
 	for round := range rounds + 1 {
-		for _, t := range turns {
+		for i := range turns {
+			t := turns[i]
+			if round%2 == 1 {
+				t = turns[len(turns)-1-i]
+			}
 			if err := ctx.Err(); err != nil {
 				return nil, nil, err
 			}
@@ -54,17 +60,30 @@ func life(ctx context.Context, a *arena, r *report) error {
 	return nil
 }
 
-// port: the same on the default network with a published port.
+// port: the same on the default network with a published port, and what that costs
+// beside a life without a network in the same round.
 func port(ctx context.Context, a *arena, r *report) error {
+	const none = ", net none"
 	var turns []turn
+	var engines []string
 	for _, e := range a.engines {
-		turns = append(turns, turn{e.name, func() error { return e.live(ctx, withPort("true")) }})
+		engines = append(engines, e.name)
+		turns = append(turns,
+			turn{e.name + none, func() error { return e.live(ctx, withoutNetwork("true")) }},
+			turn{e.name, func() error { return e.live(ctx, withPort("true")) }})
 	}
-	names, values, err := takeTurns(ctx, a.rounds, turns)
+	_, values, err := takeTurns(ctx, a.rounds, turns)
 	if err != nil {
 		return err
 	}
-	r.add("create+start+wait+remove, one port", "ms", "less", names, values)
+	more := map[string][]float64{}
+	for _, e := range engines {
+		for i, with := range values[e] {
+			more[e] = append(more[e], with-values[e+none][i])
+		}
+	}
+	r.add("create+start+wait+remove, one port", "ms", "less", engines, values)
+	r.add("one port more than net none, in the same round", "ms", "less", engines, more)
 	return nil
 }
 
