@@ -13,10 +13,16 @@ type turn struct {
 	run  func() error
 }
 
+// rest is before each turn. What the contender before has left to be done aside is
+// over then, such as the removal of a network; and so is the time in which the
+// kernel, after one change of a control group, lets others change theirs without a
+// grace period of RCU, 5 to 12 ms. Everybody starts as somebody does who starts one
+// container.
+const rest = 50 * time.Millisecond
+
 // takeTurns lets each contender run once per round, after a round that does
 // not count, and gives the times in milliseconds. Every other round goes in the
-// reverse order: what one leaves to be done aside, such as Docker Engine's removal of
-// a network, costs its neighbours on both sides the same.
+// reverse order, so that each has each other one before it.
 func takeTurns(ctx context.Context, rounds int, turns []turn) (names []string, values map[string][]float64, err error) {
 	values = map[string][]float64{}
 	for _, t := range turns {
@@ -31,6 +37,7 @@ func takeTurns(ctx context.Context, rounds int, turns []turn) (names []string, v
 			if err := ctx.Err(); err != nil {
 				return nil, nil, err
 			}
+			time.Sleep(rest)
 			began := time.Now()
 			if err := t.run(); err != nil {
 				return nil, nil, err

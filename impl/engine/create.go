@@ -47,6 +47,7 @@ func (e *Engine) ContainerCreate(ctx context.Context, p *hub.ContainerCreatePara
 	if err != nil {
 		return nil, err
 	}
+	e.Runtime.Expect() // most clients start at once what they create
 	id := newID()
 	name, err := e.reserveName(p.Name, id)
 	if err != nil {

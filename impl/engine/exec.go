@@ -55,6 +55,7 @@ func (e *Engine) ContainerExec(ctx context.Context, p *hub.ContainerExecParams) 
 	if err != nil {
 		return nil, err
 	}
+	e.Runtime.Expect()
 	x := newExec(container.Exec{
 		ID:         newID(),
 		Container:  c.ID,

@@ -15,8 +15,9 @@ import (
 // 10 ms afterwards it lets everybody do so at once
 // (kernel/cgroup/cgroup.c, cgroup_threadgroup_rwsem; kernel/rcu/sync.c). So the
 // daemon moves itself to where it is already, and the wait passes while the
-// network and the shim are got ready. Start and Exec do this, too; an engine
-// that has to prepare something first calls it before.
+// network and the shim are got ready. Meanwhile nobody makes a cgroup either. Start
+// and Exec do this, too; an engine that has to prepare something first calls it
+// before, best when a client defines what it is going to start.
 func (r *Runtime) Expect() {
 	if !r.expecting.CompareAndSwap(false, true) {
 		return
