@@ -95,7 +95,8 @@ func (e *Engine) checkHostConfig(c *models.ContainerConfig, h *models.HostConfig
 	if err := checkCpuset(h); err != nil {
 		return nil, err
 	}
-	warnings = append(warnings, dropWeights(h, e.controls())...)
+	can := e.controls()
+	warnings = append(warnings, dropWeights(h, can)...)
 	switch h.RestartPolicy.Name {
 	case "", "no", "always", "unless-stopped": // which ignore a number (v1.18 reference, RestartPolicy)
 	case "on-failure":
@@ -151,7 +152,7 @@ func (e *Engine) checkHostConfig(c *models.ContainerConfig, h *models.HostConfig
 	if err := e.checkCgroupParent(h.CgroupParent); err != nil {
 		return nil, err
 	}
-	warnings = append(warnings, lacking(h, e.controls())...)
+	warnings = append(warnings, lacking(h, can)...)
 	return warnings, network.FilesSpec{
 		Hostname: c.Hostname, Domainname: c.Domainname, ExtraHosts: h.ExtraHosts,
 		DNS: h.DNS, DNSSearch: h.DNSSearch, DNSOptions: h.DNSOptions,

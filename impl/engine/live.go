@@ -68,6 +68,14 @@ func (e *Engine) live(id string) *live {
 	return l
 }
 
+// known gives the container's entry, nil if there is none: the container is removed,
+// or nothing happened to it since the engine's start.
+func (e *Engine) known(id string) *live {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.lives[id]
+}
+
 // forget drops the entry of a removed container and ends those who wait for
 // its start.
 func (e *Engine) forget(id string) {
@@ -244,9 +252,7 @@ func (e *Engine) erase(c *container.Container) error {
 // answers that say how a run ended. Where the disk takes nothing the answer comes all
 // the same, since the state is the truth; who changed it has told of the failure.
 func (e *Engine) recorded(c *container.Container) {
-	e.mu.Lock()
-	l := e.lives[c.ID]
-	e.mu.Unlock()
+	l := e.known(c.ID)
 	if l == nil {
 		return // removed, or as it was read from the disk
 	}

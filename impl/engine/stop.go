@@ -208,9 +208,7 @@ func (e *Engine) ContainerKill(ctx context.Context, p *hub.ContainerKillParams) 
 
 // told waits until the end that shows in the state is in the history, too.
 func (e *Engine) told(c *container.Container) {
-	e.mu.Lock()
-	l := e.lives[c.ID]
-	e.mu.Unlock()
+	l := e.known(c.ID)
 	if l == nil {
 		return // removed since, and told
 	}

@@ -63,7 +63,7 @@ func (t *Task) Exec(ctx context.Context, spec *ExecSpec) (_ *ExecTask, err error
 			_ = removeDir(dir)
 		}
 	}()
-	if err := writeHandle(dir, &protocol.Handle{Version: protocol.Version, ID: t.id, Exec: spec.ID}); err != nil {
+	if err := (&protocol.Handle{Version: protocol.Version, ID: t.id, Exec: spec.ID}).Write(dir); err != nil {
 		return nil, err
 	}
 	order := &protocol.Order{

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/seed-50ced230/berth/impl/atomicfile"
 	"github.com/seed-50ced230/berth/impl/runtime/protocol"
 )
 
@@ -25,19 +24,6 @@ func readHandle(dir string) (*protocol.Handle, error) {
 		return nil, fmt.Errorf("read the handle in %s: version %d is not known (up to %d)", dir, h.Version, protocol.Version)
 	}
 	return &h, nil
-}
-
-// writeHandle writes a handle in one step. A handle without pids is an intent:
-// from it a later daemon knows what to clean up if nobody finishes the start.
-func writeHandle(dir string, h *protocol.Handle) error {
-	text, err := json.Marshal(h)
-	if err != nil {
-		return fmt.Errorf("write the handle: %w", err)
-	}
-	if err := atomicfile.Write(filepath.Join(dir, protocol.HandleName), text, 0o600); err != nil {
-		return fmt.Errorf("write the handle: %w", err)
-	}
-	return nil
 }
 
 // dialWatch connects to a monitor, or to the shim that will become one, and

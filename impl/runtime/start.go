@@ -46,7 +46,7 @@ func (r *Runtime) Start(ctx context.Context, spec *Spec) (_ *Task, err error) {
 			r.sweep(spec.ID, intent)
 		}
 	}()
-	if err := writeHandle(dir, intent); err != nil {
+	if err := intent.Write(dir); err != nil {
 		return nil, err
 	}
 	attachments := spec.Attachments

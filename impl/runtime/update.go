@@ -31,7 +31,7 @@ func (t *Task) Update(_ context.Context, res *specs.LinuxResources) error {
 	}
 	h, c := t.handle, *t.handle.Cgroup
 	c.Resources, h.Cgroup = &merged, &c
-	if err := writeHandle(t.dir, &h); err != nil {
+	if err := h.Write(t.dir); err != nil {
 		return err
 	}
 	t.handle = h

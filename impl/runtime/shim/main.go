@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"strconv"
@@ -22,7 +21,6 @@ import (
 	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
 
-	"github.com/seed-50ced230/berth/impl/atomicfile"
 	"github.com/seed-50ced230/berth/impl/runtime/monitor"
 	_ "github.com/seed-50ced230/berth/impl/runtime/namespace" // its C half
 	"github.com/seed-50ced230/berth/impl/runtime/protocol"
@@ -160,7 +158,7 @@ func carryOut(files []int, report *os.File) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := writeHandle(order.Dir, handle); err != nil {
+	if err := handle.Write(order.Dir); err != nil {
 		return err
 	}
 	config := monitor.Config{
@@ -233,17 +231,6 @@ func newHandle(order *protocol.Order, s *started, terminal bool) (*protocol.Hand
 		h.CgroupPaths = state.CgroupPaths
 	}
 	return h, nil
-}
-
-func writeHandle(dir string, h *protocol.Handle) error {
-	text, err := json.Marshal(h)
-	if err != nil {
-		return fmt.Errorf("write the handle: %w", err)
-	}
-	if err := atomicfile.Write(filepath.Join(dir, protocol.HandleName), text, 0o600); err != nil {
-		return fmt.Errorf("write the handle: %w", err)
-	}
-	return nil
 }
 
 // startTime is field 22 of /proc/<pid>/stat (proc_pid_stat(5)), in clock ticks
