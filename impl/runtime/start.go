@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"github.com/seed-50ced230/berth/impl/fault"
@@ -80,10 +81,14 @@ func (r *Runtime) Start(ctx context.Context, spec *Spec) (_ *Task, err error) {
 	return r.newTask(spec.ID, c), nil
 }
 
-// shorten replaces the seccomp profile of an order by its short form.
+// shorten replaces the seccomp profile of an order by its short form. In a user
+// namespace the container's first process cannot read the shim's executable, which
+// has the programs: nobody but root may, since one who may read it may also look into
+// the process (ptrace(2), PTRACE_MODE_READ).
 func (r *Runtime) shorten(order *protocol.Order) error {
 	short, err := r.shim.profiles.short(order.OCI.Linux.Seccomp)
-	if err != nil || short == order.OCI.Linux.Seccomp {
+	remapped := slices.ContainsFunc(order.OCI.Linux.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == specs.UserNamespace })
+	if err != nil || short == order.OCI.Linux.Seccomp || remapped {
 		return err
 	}
 	oci, linux := *order.OCI, *order.OCI.Linux

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"syscall"
 	"time"
 
@@ -87,7 +88,56 @@ func (t *Task) KillAll(ctx context.Context, sig syscall.Signal) error {
 }
 
 // Pause freezes all processes of the container. A paused one stays so.
-func (t *Task) Pause(_ context.Context) error { return t.freeze(cgroups.Frozen) }
+func (t *Task) Pause(ctx context.Context) error {
+	err := t.freeze(cgroups.Frozen)
+	if err != nil && strings.HasSuffix(err.Error(), unableToFreeze) {
+		return t.freezeSlowly(ctx, err)
+	}
+	return err
+}
+
+// unableToFreeze is the text, and all that there is, of the cgroup library's error
+// when processes of a cgroup of version 1 are not frozen within a millisecond or two,
+// tried twenty times.
+const unableToFreeze = "unable to freeze"
+
+// freezeSlowly gives them the time that they need to come to where they are frozen, on a
+// host that has little of it for them. Those that fork meanwhile may have to be
+// thawed in between. When it fails, with cause, the container is not frozen.
+func (t *Task) freezeSlowly(ctx context.Context, cause error) error {
+	m, err := t.manager()
+	if err != nil {
+		return err
+	}
+	dir := m.Path("freezer")
+	write := func(state cgroups.FreezerState) error { return cgroups.WriteFile(dir, "freezer.state", string(state)) }
+	for range 50 {
+		for range 100 {
+			if err := write(cgroups.Frozen); err != nil {
+				return t.failed(fmt.Errorf("freezer of %s: %w", t.what, err))
+			}
+			// Not GetFreezerState, which waits without end for processes that the
+			// kernel does not let go.
+			state, err := cgroups.ReadFile(dir, "freezer.state")
+			if err != nil {
+				return t.failed(fmt.Errorf("freezer of %s: %w", t.what, err))
+			}
+			if strings.TrimSpace(state) == string(cgroups.Frozen) {
+				return nil
+			}
+			if ctx.Err() != nil {
+				break
+			}
+			time.Sleep(2 * time.Millisecond)
+		}
+		_ = write(cgroups.Thawed)
+		if ctx.Err() != nil {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return cause
+}
 
 // Resume thaws a paused container. A running one stays so.
 func (t *Task) Resume(_ context.Context) error { return t.freeze(cgroups.Thawed) }

@@ -230,3 +230,23 @@ func TestCgroupView(t *testing.T) {
 		t.Errorf("visible on the host: %v", entries)
 	}
 }
+
+// Processes that fork all the time and hardly get any of the processors' time are
+// frozen, too.
+func TestPauseOfForks(t *testing.T) {
+	w := newWorld(t)
+	busy := w.start(w.spec("sh", "-c", "for i in 1 2 3 4 5 6 7 8; do while :; do :; done & done; wait"))
+	defer func() { _ = busy.KillAll(testContext(t), 9) }()
+	spec, least := w.spec("sh", "-c", "for i in 1 2 3 4 5 6 7 8; do while :; do /bin/true; done & done; wait"), uint64(2)
+	spec.OCI.Linux.Resources.CPU = &specs.LinuxCPU{Shares: &least}
+	task := w.start(spec)
+	for i := range 10 {
+		if err := task.Pause(testContext(t)); err != nil {
+			t.Fatalf("pause %d: %v", i, err)
+		}
+		if paused, err := task.Paused(testContext(t)); err != nil || !paused {
+			t.Fatalf("pause %d: %v, %v", i, paused, err)
+		}
+		must(t, task.Resume(testContext(t)))
+	}
+}

@@ -11,6 +11,13 @@ import (
 // A container whose root is an ordinary user of the host.
 func TestUserNamespace(t *testing.T) {
 	w := newWorld(t)
+	// Others have their profile's short form by now.
+	eventually(t, "the profile is compiled", func() bool {
+		task, err := w.rt.Start(testContext(t), w.spec("true"))
+		must(t, err)
+		defer remove(t, task)
+		return w.isShort(task.ID())
+	})
 	spec := w.spec("sh", "-c", "id -u; cat /proc/self/uid_map; echo again > /dev/stdout; touch /tmp/mine")
 	spec.OCI.Linux.Namespaces = append(spec.OCI.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
 	mapping := []specs.LinuxIDMapping{{ContainerID: 0, HostID: 200000, Size: 65536}}
