@@ -22,7 +22,7 @@ const rest = 50 * time.Millisecond
 
 // takeTurns lets each contender run once per round, after a round that does
 // not count, and gives the times in milliseconds. Every other round goes in the
-// reverse order, so that each has each other one before it.
+// reverse order, so that none always comes after the same one.
 func takeTurns(ctx context.Context, rounds int, turns []turn) (names []string, values map[string][]float64, err error) {
 	values = map[string][]float64{}
 	for _, t := range turns {

@@ -43,8 +43,9 @@ const runtimeDir = "containers"
 // threads are made in advance; a daemon with 30 clients at work needs about as many.
 const threads = 64
 
-// monitorSlack is how much later than it could Go's runtime makes room beside a long
-// system call: a fifth of the shortest write to a disk that is waited for.
+// monitorSlack is how much later than it could Go's runtime lets another goroutine run in
+// the place of one in a long system call, such as a write to the disk, which takes half
+// a millisecond at least. More slack saves little more.
 const monitorSlack = 200 * time.Microsecond
 
 // run is the daemon's life: it composes the parts, serves until ctx ends, and

@@ -33,9 +33,12 @@ func (e *Engine) watch(c *container.Container, task *runtime.Task) {
 			case <-ctx.Done():
 				return // the shim keeps the exit code for the next daemon
 			case <-settled.C:
-				if err := e.saveStarted(c); err != nil {
-					e.Logger.Error("a running container could not be recorded", "container", c.ID, "error", err)
-				}
+				// Aside: the run may end while a disk takes its time.
+				e.background(func(context.Context) {
+					if err := e.saveStarted(c); err != nil {
+						e.Logger.Error("a running container could not be recorded", "container", c.ID, "error", err)
+					}
+				})
 				continue
 			case <-task.OOM():
 				e.publish(c.Record(), "oom", nil)

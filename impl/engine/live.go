@@ -31,8 +31,8 @@ type live struct {
 	// to the event of it.
 	telling sync.Mutex
 	// saving is held while the container's record is written or erased, and guards
-	// saved, the snapshot that is on the disk, intended, which says that there is only
-	// that a run is about to begin, and erased.
+	// saved, the snapshot that is on the disk, intended, which says that the disk has no
+	// more of the run than that it was about to begin, and erased.
 	saving   sync.Mutex
 	saved    *container.Record
 	intended bool
@@ -218,11 +218,8 @@ func (e *Engine) saveStart(c *container.Container, s container.Start) error {
 	l := e.live(c.ID)
 	l.saving.Lock()
 	defer l.saving.Unlock()
-	if err := e.Containers.Put(c.Record().Starting(s)); err != nil {
-		return err
-	}
-	l.intended = true
-	return nil
+	l.intended = true // also where the disk takes nothing now: saveStarted tries again
+	return e.Containers.Put(c.Record().Starting(s))
 }
 
 // saveStarted writes what came of it, if nothing was written since.

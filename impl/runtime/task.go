@@ -104,13 +104,18 @@ const unableToFreeze = "unable to freeze"
 // freezeSlowly gives them the time that they need to come to where they are frozen, on a
 // host that has little of it for them. Those that fork meanwhile may have to be
 // thawed in between. When it fails, with cause, the container is not frozen.
-func (t *Task) freezeSlowly(ctx context.Context, cause error) error {
+func (t *Task) freezeSlowly(ctx context.Context, cause error) (err error) {
 	m, err := t.manager()
 	if err != nil {
 		return err
 	}
 	dir := m.Path("freezer")
 	write := func(state cgroups.FreezerState) error { return cgroups.WriteFile(dir, "freezer.state", string(state)) }
+	defer func() {
+		if err != nil {
+			_ = write(cgroups.Thawed)
+		}
+	}()
 	for range 50 {
 		for range 100 {
 			if err := write(cgroups.Frozen); err != nil {

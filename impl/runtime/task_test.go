@@ -1,6 +1,7 @@
 package runtime_test
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -246,6 +247,17 @@ func TestPauseOfForks(t *testing.T) {
 		}
 		if paused, err := task.Paused(testContext(t)); err != nil || !paused {
 			t.Fatalf("pause %d: %v, %v", i, paused, err)
+		}
+		must(t, task.Resume(testContext(t)))
+	}
+	// One that nobody waits for any more is not frozen later.
+	gone, leave := context.WithCancel(testContext(t))
+	leave()
+	for range 3 {
+		err := task.Pause(gone)
+		paused, perr := task.Paused(testContext(t))
+		if perr != nil || paused != (err == nil) {
+			t.Errorf("paused %v after %v: %v", paused, err, perr)
 		}
 		must(t, task.Resume(testContext(t)))
 	}
