@@ -13,6 +13,7 @@ import (
 	"github.com/seed-50ced230/berth/impl/container"
 	"github.com/seed-50ced230/berth/impl/events"
 	"github.com/seed-50ced230/berth/impl/fault"
+	"github.com/seed-50ced230/berth/impl/filter"
 	"github.com/seed-50ced230/berth/impl/stream"
 )
 
@@ -21,11 +22,11 @@ import (
 // the span. The answer's head goes out at once, so that a client knows that it
 // misses nothing from then on.
 func (e *Engine) SystemEvents(ctx context.Context, p *hub.SystemEventsParams, out stream.Output) error {
-	conditions, err := parseFilters(p.Filters)
+	conditions, err := filter.Parse(p.Filters)
 	if err != nil {
 		return err
 	}
-	if err := conditions.only("event", "image", "container", "label", "type", "volume", "network", "daemon"); err != nil {
+	if err := conditions.Only("event", "image", "container", "label", "type", "volume", "network", "daemon"); err != nil {
 		return err
 	}
 	since, err := moment(p.Since)
@@ -40,7 +41,7 @@ func (e *Engine) SystemEvents(ctx context.Context, p *hub.SystemEventsParams, ou
 		return err
 	}
 	err = e.Events.Read(ctx, events.Span{Since: since, Until: until}, func(ev events.Event) error {
-		if !conditions.matchEvent(ev) {
+		if !matchEvent(conditions, ev) {
 			return nil
 		}
 		return out.Encode(eventModel(ev))
@@ -66,17 +67,17 @@ func moment(s string) (time.Time, error) {
 
 // matchEvent says whether an event fulfils the conditions of GET /events (v1.22
 // reference, "Monitor Docker's events", filters).
-func (f filters) matchEvent(ev events.Event) bool {
+func matchEvent(c filter.Conditions, ev events.Event) bool {
 	verb, _, _ := strings.Cut(ev.Action, ":") // of "exec_start: sh -c …"
-	if !f.match("event", ev.Action, verb) || !f.match("type", ev.Type) || !f.matchLabels(ev.Attributes) {
+	if !c.Match("event", ev.Action, verb) || !c.Match("type", ev.Type) || !c.MatchLabels(ev.Attributes) {
 		return false
 	}
 	for _, kind := range []string{events.Container, events.Volume, events.Network, "daemon"} {
-		if names, ok := f[kind]; ok && (ev.Type != kind || !isNamed(ev, names)) {
+		if names, ok := c[kind]; ok && (ev.Type != kind || !isNamed(ev, names)) {
 			return false
 		}
 	}
-	return f.matchImage(ev)
+	return matchImage(c, ev)
 }
 
 // isNamed says whether one of the names is the object's name, its id or the
@@ -94,8 +95,8 @@ func isNamed(ev events.Event, names []string) bool {
 
 // matchImage compares with the image of the event, which for a container is the
 // reference that it was created from. Without a tag all tags are meant.
-func (f filters) matchImage(ev events.Event) bool {
-	wanted, ok := f["image"]
+func matchImage(c filter.Conditions, ev events.Event) bool {
+	wanted, ok := c["image"]
 	if !ok {
 		return true
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
-	"reflect"
 	"strings"
 	"syscall"
 	"testing"
@@ -19,35 +18,6 @@ import (
 	"github.com/seed-50ced230/berth/impl/runtime/defaults"
 	"github.com/seed-50ced230/berth/testbed/effort"
 )
-
-// FuzzFilters reads the parameter filters: what it says can be written and read
-// again as the same.
-func FuzzFilters(f *testing.F) {
-	for _, text := range []string{
-		"", "null", `{"label":["a=b","c"],"status":{"exited":true,"paused":false}}`, `{"a":[]}`, `{"a":["x"],"a":{"y":true}}`, `{"a":"x"}`, `{"":[""]}`, `[]`,
-	} {
-		f.Add(text)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		defer effort.Bound()()
-		read, err := parseFilters(text)
-		if err != nil {
-			if !errdefs.IsInvalidArgument(err) {
-				t.Errorf("%v is not the client's", err)
-			}
-			return
-		}
-		written, err := json.Marshal(read)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if again, err := parseFilters(string(written)); err != nil || !reflect.DeepEqual(read, again) {
-			t.Errorf("%q: %v became %v: %v", text, read, again, err)
-		}
-		_, _ = read.boolean("dangling")
-		_ = read.matchLabels(map[string]string{"a": "b"})
-	})
-}
 
 // FuzzWords reads the texts that stand in parameters and settings.
 func FuzzWords(f *testing.F) {

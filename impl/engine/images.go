@@ -8,20 +8,21 @@ import (
 	"github.com/seed-50ced230/berth/gen/hub"
 	"github.com/seed-50ced230/berth/gen/hub/models"
 	"github.com/seed-50ced230/berth/impl/fault"
+	"github.com/seed-50ced230/berth/impl/filter"
 	"github.com/seed-50ced230/berth/impl/image"
 )
 
 // ImageList serves GET /images/json.
 func (e *Engine) ImageList(_ context.Context, p *hub.ImageListParams) ([]models.ImageSummary, error) {
-	conditions, err := parseFilters(p.Filters)
+	conditions, err := filter.Parse(p.Filters)
 	if err != nil {
 		return nil, err
 	}
-	if err := conditions.only("dangling", "label", "before", "since"); err != nil {
+	if err := conditions.Only("dangling", "label", "before", "since"); err != nil {
 		return nil, err
 	}
 	selection := image.Filter{All: p.All, Name: p.Filter, Labels: conditions["label"]}
-	if selection.Dangling, err = conditions.boolean("dangling"); err != nil {
+	if selection.Dangling, err = conditions.Boolean("dangling"); err != nil {
 		return nil, err
 	}
 	if selection.Before, err = e.imageIn(conditions, "before"); err != nil {
@@ -42,8 +43,8 @@ func (e *Engine) ImageList(_ context.Context, p *hub.ImageListParams) ([]models.
 }
 
 // imageIn gives the one image that a condition names.
-func (e *Engine) imageIn(f filters, key string) (digest.Digest, error) {
-	switch refs := f[key]; len(refs) {
+func (e *Engine) imageIn(c filter.Conditions, key string) (digest.Digest, error) {
+	switch refs := c[key]; len(refs) {
 	case 0:
 		return "", nil
 	case 1:

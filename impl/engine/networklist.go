@@ -7,16 +7,17 @@ import (
 	"github.com/seed-50ced230/berth/gen/hub"
 	"github.com/seed-50ced230/berth/gen/hub/models"
 	"github.com/seed-50ced230/berth/impl/fault"
+	"github.com/seed-50ced230/berth/impl/filter"
 	"github.com/seed-50ced230/berth/impl/network"
 )
 
 // NetworkList serves GET /networks.
 func (e *Engine) NetworkList(_ context.Context, p *hub.NetworkListParams) ([]models.Network, error) {
-	conditions, err := parseFilters(p.Filters)
+	conditions, err := filter.Parse(p.Filters)
 	if err != nil {
 		return nil, err
 	}
-	if err := conditions.only("name", "id", "type"); err != nil {
+	if err := conditions.Only("name", "id", "type"); err != nil {
 		return nil, err
 	}
 	for _, kind := range conditions["type"] {
@@ -30,7 +31,7 @@ func (e *Engine) NetworkList(_ context.Context, p *hub.NetworkListParams) ([]mod
 		if n.Predefined {
 			kind = "builtin"
 		}
-		if conditions.matchPart("name", n.Name) && conditions.matchPart("id", n.ID) && conditions.match("type", kind) {
+		if conditions.MatchPart("name", n.Name) && conditions.MatchPart("id", n.ID) && conditions.Match("type", kind) {
 			list = append(list, e.networkModel(n))
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/seed-50ced230/berth/gen/hub"
 	"github.com/seed-50ced230/berth/impl/container"
 	"github.com/seed-50ced230/berth/impl/fault"
+	"github.com/seed-50ced230/berth/impl/filter"
 )
 
 // selection chooses containers for a list.
@@ -20,7 +21,7 @@ type selection struct {
 	before  string // full ids; the list begins behind the first …
 	since   string // … and ends in front of the second
 	began   bool
-	filters filters
+	filters filter.Conditions
 	exited  map[int]bool
 	image   map[string]bool // ids of the images of filter ancestor
 	ids     patterns
@@ -35,10 +36,10 @@ var statuses = [...]container.Status{
 func (e *Engine) newSelection(p *hub.ContainerListParams) (*selection, error) {
 	s := &selection{all: p.All}
 	var err error
-	if s.filters, err = parseFilters(p.Filters); err != nil {
+	if s.filters, err = filter.Parse(p.Filters); err != nil {
 		return nil, err
 	}
-	err = s.filters.only("exited", "status", "label", "id", "name", "ancestor", "before", "since", "isolation")
+	err = s.filters.Only("exited", "status", "label", "id", "name", "ancestor", "before", "since", "isolation")
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +134,7 @@ func (s *selection) matches(r *container.Record) bool {
 	if s.image != nil && !s.image[r.Image.String()] {
 		return false
 	}
-	if !f.matchLabels(r.Config.Labels) {
+	if !f.MatchLabels(r.Config.Labels) {
 		return false
 	}
 	return s.ids.match(r.ID) && s.names.match(r.Name, r.Name[1:])

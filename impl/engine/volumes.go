@@ -5,19 +5,20 @@ import (
 
 	"github.com/seed-50ced230/berth/gen/hub"
 	"github.com/seed-50ced230/berth/gen/hub/models"
+	"github.com/seed-50ced230/berth/impl/filter"
 	"github.com/seed-50ced230/berth/impl/volume"
 )
 
 // VolumeList serves GET /volumes.
 func (e *Engine) VolumeList(ctx context.Context, p *hub.VolumeListParams) (*models.VolumeList, error) {
-	conditions, err := parseFilters(p.Filters)
+	conditions, err := filter.Parse(p.Filters)
 	if err != nil {
 		return nil, err
 	}
-	if err := conditions.only("dangling", "name", "driver"); err != nil {
+	if err := conditions.Only("dangling", "name", "driver"); err != nil {
 		return nil, err
 	}
-	dangling, err := conditions.boolean("dangling")
+	dangling, err := conditions.Boolean("dangling")
 	if err != nil {
 		return nil, err
 	}
@@ -25,7 +26,7 @@ func (e *Engine) VolumeList(ctx context.Context, p *hub.VolumeListParams) (*mode
 	m := &models.VolumeList{Warnings: warnings}
 	for _, v := range volumes {
 		if dangling != nil && *dangling != (len(v.Users) == 0) ||
-			!conditions.matchPart("name", v.Name) || !conditions.match("driver", v.Driver) {
+			!conditions.MatchPart("name", v.Name) || !conditions.Match("driver", v.Driver) {
 			continue
 		}
 		m.Volumes = append(m.Volumes, volumeModel(v))

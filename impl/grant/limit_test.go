@@ -205,12 +205,18 @@ func TestOthersAreNotTold(t *testing.T) {
 		"":                           `{"label":["team=a"]}`,
 		`{"since":["mine"]}`:         `{"label":["team=a"],"since":["` + mineID + `"]}`,
 		`{"label":{"x":true}}`:       `{"label":["x","team=a"]}`,
-		`{"label":["x"],"LABEL":[]}`: `{"LABEL":[],"label":["x","team=a"]}`,
+		`{"label":["x"],"LABEL":[]}`: `{"label":["x","team=a"]}`,
 		`{"label":["x"],"label":[]}`: `{"label":["team=a"]}`,
 		`{"label":["team=b"]}`:       `{"label":["team=b","team=a"]}`, // both must hold
 	} {
 		if _, err := api.ContainerList(t.Context(), &hub.ContainerListParams{Filters: filters}); err != nil || w.listed.Filters != want {
 			t.Errorf("filters %s: %s %v, wanted %s", filters, w.listed.Filters, err, want)
+		}
+	}
+	for _, filters := range []string{"[]", `{"before":[[]]}`, `{"since":{"mine":1}}`, `{"label":["a",1]}`, `{"label":"x"}`, `{"name":7}`} {
+		w.listed.Filters = "none"
+		if _, err := api.ContainerList(t.Context(), &hub.ContainerListParams{Filters: filters}); !errdefs.IsInvalidArgument(err) || w.listed.Filters != "none" {
+			t.Errorf("filters %s: %v, the engine got %s", filters, err, w.listed.Filters)
 		}
 	}
 }

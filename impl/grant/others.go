@@ -3,70 +3,36 @@ package grant
 import (
 	"context"
 	"encoding/json"
-	"maps"
 	"slices"
 
 	"github.com/seed-50ced230/berth/gen/hub"
 	"github.com/seed-50ced230/berth/gen/hub/models"
 	"github.com/seed-50ced230/berth/impl/fault"
+	"github.com/seed-50ced230/berth/impl/filter"
 	"github.com/seed-50ced230/berth/impl/stream"
 )
 
 // narrow adds the grant's labels to the conditions of a list of containers, all of
-// which must hold (matchLabels in impl/engine), and has other containers that
-// conditions name be within reach.
+// which must hold (filter.Conditions.MatchLabels), and has other containers that
+// conditions name be within reach. What cannot be read is refused here as the engine
+// would refuse it.
 func (l *limited) narrow(ctx context.Context, filters string) (string, error) {
-	members := map[string]json.RawMessage{}
-	if filters != "" {
-		if err := json.Unmarshal([]byte(filters), &members); err != nil {
-			return filters, nil // the engine words the refusal
-		}
-		if members == nil { // null
-			members = map[string]json.RawMessage{}
-		}
+	conditions, err := filter.Parse(filters)
+	if err != nil {
+		return "", err
 	}
-	for _, key := range []string{"label", "before", "since"} {
-		values, ok := listed(members[key])
-		if !ok {
-			return filters, nil
-		}
-		for i := range values {
-			if key == "label" {
-				continue
-			}
-			if err := l.within(ctx, &values[i]); err != nil {
+	for _, key := range []string{"before", "since"} {
+		for i := range conditions[key] {
+			if err := l.within(ctx, &conditions[key][i]); err != nil {
 				return "", err
 			}
 		}
-		if key == "label" {
-			for name, value := range l.labels {
-				values = append(values, name+"="+value)
-			}
-		}
-		if len(values) == 0 {
-			continue
-		}
-		text, err := json.Marshal(values)
-		if err != nil {
-			return "", err
-		}
-		members[key] = text
 	}
-	all, err := json.Marshal(members)
-	return string(all), err
-}
-
-// listed reads the values of a condition, a list or an object's keys, none without
-// any text.
-func listed(raw json.RawMessage) (values []string, ok bool) {
-	if raw == nil || json.Unmarshal(raw, &values) == nil {
-		return values, true
+	for name, value := range l.labels {
+		conditions["label"] = append(conditions["label"], name+"="+value)
 	}
-	var set map[string]bool
-	if json.Unmarshal(raw, &set) != nil {
-		return nil, false
-	}
-	return slices.Collect(maps.Keys(set)), true
+	text, err := json.Marshal(conditions)
+	return string(text), err
 }
 
 // network gives the id of a network within reach. Any other is not found.

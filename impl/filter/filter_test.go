@@ -1,4 +1,4 @@
-package engine
+package filter
 
 import (
 	"fmt"
@@ -7,7 +7,7 @@ import (
 	"github.com/containerd/errdefs"
 )
 
-func TestParseFilters(t *testing.T) {
+func TestParse(t *testing.T) {
 	for _, c := range []struct{ name, in, want string }{
 		{"nothing", "", "map[]"},
 		{"an empty object", "{}", "map[]"},
@@ -19,7 +19,7 @@ func TestParseFilters(t *testing.T) {
 		{"a key without values is no condition", `{"a":[],"b":{}}`, "map[]"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			f, err := parseFilters(c.in)
+			f, err := Parse(c.in)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -29,17 +29,17 @@ func TestParseFilters(t *testing.T) {
 		})
 	}
 	for _, bad := range []string{"nope", "[]", `"a"`, `{"a":"b"}`, `{"a":[1]}`, `{"a":{"b":1}}`, `{"a":["b"]`, `{} {}`} {
-		if _, err := parseFilters(bad); !errdefs.IsInvalidArgument(err) {
+		if _, err := Parse(bad); !errdefs.IsInvalidArgument(err) {
 			t.Errorf("%s: %v", bad, err)
 		}
 	}
 }
 
-func TestFilterConditions(t *testing.T) {
-	f := filters{"label": {"a", "b=1"}, "name": {"web"}, "dangling": {"true"}, "odd": {"perhaps"}, "both": {"0", "true"}}
+func TestConditions(t *testing.T) {
+	f := Conditions{"label": {"a", "b=1"}, "name": {"web"}, "dangling": {"true"}, "odd": {"perhaps"}, "both": {"0", "true"}}
 	labels := func(want bool, l map[string]string) {
 		t.Helper()
-		if f.matchLabels(l) != want {
+		if f.MatchLabels(l) != want {
 			t.Errorf("labels %v: want %v", l, want)
 		}
 	}
@@ -47,25 +47,25 @@ func TestFilterConditions(t *testing.T) {
 	labels(false, map[string]string{"a": "x", "b": "2"})
 	labels(false, map[string]string{"b": "1"})
 	labels(false, nil)
-	if !f.match("name", "db", "web") || f.match("name", "webs") || !f.match("absent", "x") || f.match("name") {
-		t.Error("match")
+	if !f.Match("name", "db", "web") || f.Match("name", "webs") || !f.Match("absent", "x") || f.Match("name") {
+		t.Error("Match")
 	}
-	if !f.matchPart("name", "my-web-1") || f.matchPart("name", "we") || !f.matchPart("absent", "") {
-		t.Error("matchPart")
+	if !f.MatchPart("name", "my-web-1") || f.MatchPart("name", "we") || !f.MatchPart("absent", "") {
+		t.Error("MatchPart")
 	}
-	if err := f.only("label", "name", "dangling", "odd"); !errdefs.IsInvalidArgument(err) || err.Error() != "Invalid filter 'both'" {
+	if err := f.Only("label", "name", "dangling", "odd"); !errdefs.IsInvalidArgument(err) || err.Error() != "Invalid filter 'both'" {
 		t.Error(err)
 	}
-	if v, err := f.boolean("dangling"); err != nil || v == nil || !*v {
+	if v, err := f.Boolean("dangling"); err != nil || v == nil || !*v {
 		t.Error(v, err)
 	}
-	if v, err := f.boolean("both"); err != nil || v != nil {
+	if v, err := f.Boolean("both"); err != nil || v != nil {
 		t.Error(v, err)
 	}
-	if v, err := f.boolean("absent"); err != nil || v != nil {
+	if v, err := f.Boolean("absent"); err != nil || v != nil {
 		t.Error(v, err)
 	}
-	if _, err := f.boolean("odd"); !errdefs.IsInvalidArgument(err) || err.Error() != "Invalid filter 'odd=perhaps'" {
+	if _, err := f.Boolean("odd"); !errdefs.IsInvalidArgument(err) || err.Error() != "Invalid filter 'odd=perhaps'" {
 		t.Error(err)
 	}
 }
