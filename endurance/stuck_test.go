@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -14,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -27,8 +27,10 @@ import (
 type stuck struct {
 	// what it is stuck in, its id, and a request that waits for it.
 	what, id, waits string
-	// free lets it go on.
-	free func()
+	// free lets it go on; again does what a new daemon undid, if there is such a thing.
+	free, again func()
+	// holds says whether it is stuck.
+	holds func() bool
 }
 
 // stuckMount waits for a mount and cannot be killed: whoever writes to a frozen file
@@ -62,11 +64,12 @@ func stuckMount(t *testing.T, e *engine) stuck {
 	id := e.create("mount", map[string]any{"Image": "busybox", "Cmd": []string{"sh", "-c", "echo >/m/new"},
 		"HostConfig": map[string]any{"Binds": []string{dir + ":/m"}}})
 	e.begin(id)
-	eventually(t, "the container waits uninterruptibly", func() bool {
+	holds := func() bool {
 		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", e.inspect(id).State.Pid))
 		return err == nil && strings.Contains(string(stat), ") D ") // proc(5)
-	})
-	return stuck{"mount", id, "/stop?t=0", free}
+	}
+	eventually(t, "the container waits uninterruptibly", holds)
+	return stuck{what: "mount", id: id, waits: "/stop?t=0", free: free, holds: holds}
 }
 
 // stuckFreezer is frozen by somebody else than the engine.
@@ -95,59 +98,129 @@ func stuckFreezer(t *testing.T, e *engine) stuck {
 		}
 	}
 	set(value)
-	return stuck{"freezer", id, "/wait", sync.OnceFunc(func() { set(release) })}
+	holds := func() bool {
+		text, err := os.ReadFile(path)
+		return err == nil && strings.TrimSpace(string(text)) == value
+	}
+	eventually(t, "the container is frozen", holds)
+	return stuck{what: "freezer", id: id, waits: "/wait", free: sync.OnceFunc(func() { set(release) }), holds: holds}
 }
 
 func stuckPause(_ *testing.T, e *engine) stuck {
 	id := e.sleeper("paused", nil)
 	e.must(http.MethodPost, "/containers/"+id+"/pause", nil)
-	return stuck{"pause", id, "/wait", func() {}}
+	return stuck{what: "pause", id: id, waits: "/wait", free: func() {}, holds: func() bool { return e.inspect(id).State.Paused }}
 }
 
-// stuckPipe writes to a client that never reads.
-func stuckPipe(t *testing.T, e *engine) stuck {
-	id := e.create("pipe", map[string]any{"Image": "busybox", "Cmd": []string{"yes"},
-		"HostConfig": map[string]any{"LogConfig": map[string]any{"Type": "none"}}})
+// stuckReader has a client that never reads what the container writes, which gets on
+// all the same.
+func stuckReader(t *testing.T, e *engine) stuck {
+	dir := t.TempDir()
+	id := e.create("reader", map[string]any{"Image": "busybox", "OpenStdin": true,
+		"Cmd":        []string{"sh", "-c", "while read name; do yes | head -c 20000000; : >/m/$name; done"},
+		"HostConfig": map[string]any{"Binds": []string{dir + ":/m"}, "LogConfig": map[string]any{"Type": "none"}}})
 	e.begin(id)
-	conn, _, _, err := e.hijack(http.MethodPost, "/containers/"+id+"/attach?stream=1&stdout=1", "")
+	var conn net.Conn
+	lag := func(name string) {
+		conn = attached(t, e, id, "stdin=1&stdout=1")
+		if _, err := fmt.Fprintln(conn, name); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the container has written all", func() bool {
+			_, err := os.Stat(filepath.Join(dir, name))
+			return err == nil
+		})
+	}
+	lag("one")
+	return stuck{what: "reader", id: id, waits: "/stop?t=600", free: func() { conn.Close() }, again: func() { lag("two") }, holds: func() bool { return unread(t, conn) > 0 }}
+}
+
+// stuckPipe never reads its input, and its client has more.
+func stuckPipe(t *testing.T, e *engine) stuck {
+	id := e.create("pipe", map[string]any{"Image": "busybox", "Cmd": sleep, "OpenStdin": true})
+	e.begin(id)
+	var conn net.Conn
+	// full sends until nothing is taken any more.
+	full := func() bool {
+		for sent, chunk := 0, make([]byte, 64<<10); sent < 64<<20; {
+			if err := conn.SetWriteDeadline(time.Now().Add(500 * time.Millisecond)); err != nil {
+				t.Fatal(err)
+			}
+			n, err := conn.Write(chunk)
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				return true
+			} else if err != nil {
+				t.Fatal(err)
+			}
+			sent += n
+		}
+		return false
+	}
+	fill := func() {
+		if conn = attached(t, e, id, "stdin=1"); !full() {
+			t.Fatal("the pipe takes all")
+		}
+	}
+	fill()
+	return stuck{what: "pipe", id: id, waits: "/stop?t=600", free: func() { conn.Close() }, again: fill, holds: full}
+}
+
+// attached is a client of a container's streams that does nothing more by itself.
+func attached(t *testing.T, e *engine, id, streams string) net.Conn {
+	conn, _, resp, err := e.hijack(http.MethodPost, "/containers/"+id+"/attach?stream=1&"+streams, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return stuck{"pipe", id, "/stop?t=600", func() { conn.Close() }}
+	t.Cleanup(func() { conn.Close() })
+	if resp.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatal(resp.Status)
+	}
+	return conn
 }
 
-// stuckLog has written more than its log server, which does not read, and all buffers
-// on the way there take.
+// stuckLog has a log server that does not read. The container gets on, and what it
+// wrote comes to the server in the end.
 func stuckLog(t *testing.T, e *engine) stuck {
 	var l net.Listener
 	var err error
 	if inside := netns.Do(e.netns, func() error { l, err = net.Listen("tcp", "127.0.0.1:0"); return nil }); inside != nil || err != nil {
 		t.Fatal(inside, err)
 	}
-	reads := make(chan struct{})
-	free := sync.OnceFunc(func() { close(reads) })
-	t.Cleanup(func() { free(); l.Close() })
-	var taken atomic.Int32
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			taken.Add(1)
-			go func() {
-				defer conn.Close()
-				<-reads
-				_, _ = io.Copy(io.Discard, conn)
-			}()
-		}
-	}()
-	writes := "yes " + strings.Repeat("x", 1000) + " | head -c 50000000; sleep 1000"
-	id := e.create("log", map[string]any{"Image": "busybox", "Cmd": []string{"sh", "-c", writes}, "HostConfig": map[string]any{
-		"LogConfig": map[string]any{"Type": "syslog", "Config": map[string]string{"syslog-address": "tcp://" + l.Addr().String()}}}})
+	t.Cleanup(func() { l.Close() })
+	const size = 50_000_000
+	id := e.create("log", map[string]any{"Image": "busybox", "Cmd": []string{"sh", "-c", fmt.Sprintf("yes %01000d | head -c %d; sleep 1000", 0, size)},
+		"HostConfig": map[string]any{"LogConfig": map[string]any{"Type": "syslog", "Config": map[string]string{"syslog-address": "tcp://" + l.Addr().String()}}}})
 	e.begin(id)
-	eventually(t, "the log server is reached", func() bool { return taken.Load() > 0 })
-	return stuck{"log", id, "/stop?t=600", free}
+	conn, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return stuck{what: "log", id: id, waits: "/stop?t=600", holds: func() bool { return unread(t, conn) > 0 }, free: func() {
+		var got atomic.Int64
+		go func() {
+			for p := make([]byte, 64<<10); ; {
+				n, err := conn.Read(p)
+				if got.Add(int64(n)); err != nil {
+					return
+				}
+			}
+		}()
+		eventually(t, "the log server has got all", func() bool { return got.Load() > size })
+	}}
+}
+
+// unread is how much a connection has that its owner did not read (unix(7), tcp(7)).
+func unread(t *testing.T, conn net.Conn) (bytes int) {
+	raw, err := conn.(syscall.Conn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	outer := raw.Control(func(fd uintptr) { bytes, err = unix.IoctlGetInt(int(fd), unix.TIOCINQ) })
+	if err := errors.Join(outer, err); err != nil {
+		t.Fatal(err)
+	}
+	return bytes
 }
 
 // stuckPlugin waits for a volume plugin that never answers, and so it does not start.
@@ -164,11 +237,11 @@ func stuckPlugin(t *testing.T, e *engine, dir string) stuck {
 	id := e.create("plugin", map[string]any{"Image": "busybox", "Cmd": sleep,
 		"HostConfig": map[string]any{"VolumeDriver": "dumb", "Binds": []string{"v:/v"}}})
 	behave(t, p, "Mount", "hang")
-	return stuck{"plugin", id, "/start", func() {
+	return stuck{what: "plugin", id: id, waits: "/start", free: func() {
 		p.Kill()
 		behave(t, p, "Mount", "")
 		serve()
-	}}
+	}, holds: func() bool { return !e.inspect(id).State.Running }}
 }
 
 // TestStuckContainers: containers that do not get on, each for another reason, hold
@@ -182,12 +255,17 @@ func TestStuckContainers(t *testing.T) {
 	e := start(t, options{flags: []string{"--plugin-sockets", plugins, "--plugin-spec", filepath.Join(plugins, "none")}})
 	before := e.steady()
 	quick := e.sleeper("quick", nil)
-	all := []stuck{stuckMount(t, e), stuckFreezer(t, e), stuckPause(t, e), stuckPipe(t, e), stuckLog(t, e), stuckPlugin(t, e, plugins)}
+	all := []stuck{stuckMount(t, e), stuckFreezer(t, e), stuckPause(t, e), stuckReader(t, e), stuckPipe(t, e), stuckLog(t, e), stuckPlugin(t, e, plugins)}
 	e.othersGetOn(t, quick, all)
 	e.Kill()
 	began := time.Now()
 	e.comesUp()
 	t.Logf("a new daemon beside stuck containers: %v", time.Since(began))
+	for _, s := range all {
+		if s.again != nil {
+			s.again()
+		}
+	}
 	e.othersGetOn(t, quick, all)
 	for _, s := range all {
 		s.free()
@@ -246,6 +324,11 @@ func (e *engine) othersGetOn(t *testing.T, quick string, all []stuck) {
 		t.Errorf("%s: nothing is stuck: %v", what, a)
 		return true
 	})
+	for _, s := range all {
+		if !s.holds() {
+			t.Errorf("%s: it is not stuck", s.what)
+		}
+	}
 	for what, times := range took {
 		slices.Sort(times)
 		worst := times[len(times)-1]
