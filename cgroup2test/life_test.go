@@ -2,11 +2,13 @@ package cgroup2test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/url"
 	"os"
 	"os/exec"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -188,6 +190,49 @@ func TestOutOfMemoryAtTheEnd(t *testing.T) {
 	}
 	if s := b.inspect().State; !s.OOMKilled {
 		t.Errorf("state: %+v", s)
+	}
+}
+
+// systemd takes an empty scope away, and the count of kills with it. Here it does so
+// before the container's monitor has seen anything.
+func TestOutOfMemoryOfALostScope(t *testing.T) {
+	if *driver != "systemd" {
+		t.Skip("there is no systemd in this boot")
+	}
+	for _, c := range []struct {
+		last   string
+		killed bool
+	}{{"tail /dev/zero", true}, {"exit 137", false}} {
+		b := runs(t, object{"Memory": 16 << 20, "MemorySwap": 16 << 20}, "sh", "-c", "trap 'go=1' USR1; while [ -z $go ]; do sleep 0.1; done; "+c.last)
+		pid := b.inspect().State.Pid
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, parent, _ := strings.Cut(string(status), "\nPPid:\t")
+		monitor, err := strconv.Atoi(strings.SplitN(parent, "\n", 2)[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := syscall.Kill(monitor, syscall.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the scope is gone", func() bool {
+			_ = syscall.Kill(pid, syscall.SIGUSR1) // lost before the trap, and after the end
+			return exec.Command("systemctl", "is-active", "-q", "berth-"+b.id+".scope").Run() != nil
+		})
+		if err := syscall.Kill(monitor, syscall.SIGCONT); err != nil {
+			t.Fatal(err)
+		}
+		if code := b.wait(); code != 137 {
+			t.Errorf("%s: exit code %d", c.last, code)
+		}
+		if s := b.inspect().State; s.OOMKilled != c.killed {
+			t.Errorf("%s: state: %+v", c.last, s)
+		}
+		if got := strings.Join(b.happened(), " "); strings.Contains(got, "oom") != c.killed {
+			t.Errorf("%s: events: %s", c.last, got)
+		}
 	}
 }
 

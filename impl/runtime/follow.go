@@ -90,12 +90,9 @@ func (f *followed) read(watch *net.UnixConn) {
 		}
 		switch e.Kind {
 		case protocol.EventOOM:
-			select {
-			case f.oom <- struct{}{}:
-			default:
-			}
+			f.tellOOM()
 		case protocol.EventExit:
-			f.ended(exitOf(e.Exit))
+			f.ended(f.exitOf(e.Exit))
 		}
 	}
 }
@@ -131,14 +128,14 @@ func lives(pid int, start uint64) bool {
 // finish is for a process whose monitor is gone: either it recorded the exit,
 // or it died and the process must not go on without it.
 func (f *followed) finish() {
-	exit, err := readExit(f.dir)
+	exit, err := f.readExit()
 	if err == nil {
 		f.ended(exit)
 		return
 	}
 	f.gone()
 	// The monitor may have been quicker after all.
-	if exit, err := readExit(f.dir); err == nil {
+	if exit, err := f.readExit(); err == nil {
 		f.ended(exit)
 		return
 	}
@@ -288,18 +285,35 @@ func (f *followed) failed(err error) error {
 	return err
 }
 
-func exitOf(rec protocol.ExitRecord) Exit {
+func (f *followed) tellOOM() {
+	select {
+	case f.oom <- struct{}{}:
+	default:
+	}
+}
+
+// exitOf reads a monitor's record. What the monitor could not know of kills for memory
+// the kernel's log tells.
+func (f *followed) exitOf(rec protocol.ExitRecord) Exit {
 	ws := syscall.WaitStatus(rec.Status)
 	e := Exit{Code: ws.ExitStatus(), OOMKilled: rec.OOMKills > 0, At: rec.At.UTC(), Reason: rec.Reason}
 	if ws.Signaled() {
 		e.Signal = ws.Signal()
 		e.Code = 128 + int(e.Signal)
 	}
+	if rec.OOMKills < 0 {
+		f.mu.Lock()
+		h := f.handle
+		f.mu.Unlock()
+		if e.OOMKilled = killedForMemory(h); e.OOMKilled {
+			f.tellOOM()
+		}
+	}
 	return e
 }
 
-func readExit(dir string) (Exit, error) {
-	text, err := os.ReadFile(filepath.Join(dir, protocol.ExitName))
+func (f *followed) readExit() (Exit, error) {
+	text, err := os.ReadFile(filepath.Join(f.dir, protocol.ExitName))
 	if err != nil {
 		return Exit{}, err
 	}
@@ -307,7 +321,7 @@ func readExit(dir string) (Exit, error) {
 	if err != nil {
 		return Exit{}, err
 	}
-	return exitOf(rec), nil
+	return f.exitOf(rec), nil
 }
 
 // writeExit records the end of a process whose monitor could not.

@@ -58,28 +58,31 @@ static void nonblock(int fd)
 		(void)fcntl(fd, F_SETFL, flags | O_NONBLOCK);
 }
 
-// oom_count reads the line "oom_kill N" of memory.oom_control (cgroup v1) or
-// memory.events (v2).
-static void oom_check(void)
+// oom_check reads the line "oom_kill N" of memory.oom_control (cgroup v1) or
+// memory.events (v2). False: the cgroup is gone.
+static bool oom_check(void)
 {
 	char buf[512], *p;
 	ssize_t n;
 	int count;
 
 	if (cfg.oom_file_fd < 0)
-		return;
+		return true;
 	n = pread(cfg.oom_file_fd, buf, sizeof buf - 1, 0);
+	if (n < 0 && errno == ENODEV)
+		return false;
 	if (n <= 0)
-		return;
+		return true;
 	buf[n] = 0;
 	p = strstr(buf, "oom_kill ");
 	if (!p)
-		return;
+		return true;
 	count = atoi(p + sizeof "oom_kill " - 1);
 	if (count == exit_state.oom)
-		return;
+		return true;
 	exit_state.oom = count;
 	clients_oom();
+	return true;
 }
 
 static void oom_event(void)
@@ -89,7 +92,7 @@ static void oom_event(void)
 	// An eventfd or an inotify descriptor; what it says does not matter.
 	if (read(cfg.oom_event_fd, buf, sizeof buf) < 0 && errno != EAGAIN && errno != EINTR)
 		unwatch(cfg.oom_event_fd);
-	oom_check();
+	(void)oom_check();
 }
 
 // Without a pid namespace of its own, the container's other processes outlive
@@ -135,8 +138,11 @@ static void reap(void)
 		exit_state.sec = ts.tv_sec;
 		exit_state.nsec = ts.tv_nsec;
 		child_gone = true;
+		// Before all else: systemd removes the cgroup as soon as it is empty.
+		if (!oom_check() && exit_state.oom == 0)
+			exit_state.oom = OOM_UNKNOWN;
 		kill_rest();
-		oom_check();
+		(void)oom_check();
 	}
 }
 

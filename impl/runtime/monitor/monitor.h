@@ -72,9 +72,11 @@ void clients_sweep(void); // frees closed clients; not during a batch of events
 void stdin_event(void);
 
 // monitor.c
+enum { OOM_UNKNOWN = -1 };
+
 struct exit_record {
 	int32_t status; // as wait(2) gives it
-	int32_t oom;    // kills counted by the kernel
+	int32_t oom;    // kills counted by the kernel, or OOM_UNKNOWN
 	int64_t sec, nsec;
 };
 extern struct exit_record exit_state;

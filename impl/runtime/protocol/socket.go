@@ -82,7 +82,8 @@ type Event struct {
 type ExitRecord struct {
 	// Status is the status of wait(2).
 	Status int32
-	// OOMKills is how many processes of the cgroup the kernel killed for memory.
+	// OOMKills is how many processes of the cgroup the kernel killed for memory, -1
+	// where the cgroup was gone before the monitor could read it.
 	OOMKills int32
 	At       time.Time
 	// Reason is empty for an ordinary end.
