@@ -5,11 +5,14 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/containerd/errdefs"
+	"golang.org/x/sys/unix"
 
 	"github.com/seed-50ced230/berth/impl/runtime/protocol"
 )
@@ -69,5 +72,42 @@ func TestMonitorOutOfReach(t *testing.T) {
 	}
 	if f.again() != nil {
 		t.Error("a connection to nobody")
+	}
+}
+
+// Whoever asks a monitor that is about to end learns that it did, at whatever moment
+// it does: before the connection, or with the connection in its queue.
+func TestMonitorThatEnds(t *testing.T) {
+	dir := t.TempDir()
+	seen := map[error]int{}
+	for round := 0; round < 20000 && (seen[unix.EPIPE] == 0 || round < 500); round++ {
+		listener, err := net.Listen("unix", filepath.Join(dir, protocol.SocketName))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ends := make(chan struct{})
+		go func() {
+			defer close(ends)
+			for range round % 200 * 100 { // some microseconds
+				runtime.KeepAlive(listener)
+			}
+			_ = listener.Close()
+		}()
+		watch, err := dialWatch(t.Context(), dir)
+		<-ends
+		if err == nil {
+			_ = watch.Close()
+			continue
+		}
+		if !isHungUp(err) {
+			t.Fatalf("round %d: %v", round, err)
+		}
+		var errno syscall.Errno
+		errors.As(err, &errno)
+		seen[errno]++
+	}
+	t.Log(seen)
+	if seen[unix.EPIPE] == 0 {
+		t.Error("no connection was in the queue at the end: the test has nothing to test")
 	}
 }

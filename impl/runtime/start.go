@@ -173,7 +173,7 @@ func (r *Runtime) loadChild(ctx context.Context, dir, id string) (*child, error)
 	}
 	watch, err := dialWatch(ctx, dir)
 	if err != nil {
-		nobody := errors.Is(err, unix.ECONNREFUSED) || errors.Is(err, unix.ENOENT)
+		nobody := isHungUp(err)
 		switch {
 		case h.Shim == 0 && nobody:
 			return r.loadUnfinished(ctx, dir, id, h)
@@ -195,6 +195,12 @@ func (r *Runtime) loadChild(ctx context.Context, dir, id string) (*child, error)
 		return r.loadUnfinished(ctx, dir, id, h)
 	}
 	return &child{handle: h, watch: watch}, nil
+}
+
+// isHungUp says that nobody listens any more, or that who did ended before it took
+// the connection (unix(7)).
+func isHungUp(err error) bool {
+	return slices.ContainsFunc([]error{unix.ECONNREFUSED, unix.ENOENT, unix.EPIPE, unix.ECONNRESET}, func(e error) bool { return errors.Is(err, e) })
 }
 
 // loadUnfinished is for a handle without pids that nobody looks after: a start
