@@ -70,9 +70,11 @@ func checkRoot(ctx context.Context, c *config.Config, out io.Writer) (damaged bo
 	// Else there may be containers of which nobody knows.
 	complete := !containersDamaged && aside == ""
 	root := filepath.Join(c.DataRoot, "image")
-	if _, err := os.Stat(root); errors.Is(err, fs.ErrNotExist) {
-		fmt.Fprintln(out, "there are no images")
-		return containersDamaged, nil
+	if empty, err := image.IsEmpty(root); err != nil || empty {
+		if empty {
+			fmt.Fprintln(out, "there are no images")
+		}
+		return containersDamaged, err
 	}
 	report, imagesDamaged, err := checkImages(ctx, root, c.Repair, records, complete, out)
 	if err != nil {

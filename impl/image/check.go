@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,6 +20,24 @@ import (
 	"github.com/seed-50ced230/berth/impl/database"
 	"github.com/seed-50ced230/berth/impl/image/layer"
 )
+
+// IsEmpty says that there are no images in root: a store was never made there, or its
+// daemon ended while it made the first one. One whose database is gone while layers are
+// there is not empty but damaged, as Open says.
+func IsEmpty(root string) (bool, error) {
+	file := filepath.Join(root, dbFile)
+	switch st, err := os.Stat(file); {
+	case err == nil && st.Size() > 0:
+		return false, nil
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return false, err
+	}
+	err := database.Check(file, namedDirs(root)...)
+	if errors.Is(err, database.ErrDamaged) {
+		return false, nil
+	}
+	return err == nil, err
+}
 
 // RepairDatabase makes the database of the store in root readable, if it is not:
 // see database.Salvage. It comes before Open, whose error says that the database is

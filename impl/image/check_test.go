@@ -372,6 +372,37 @@ func TestDatabaseGone(t *testing.T) {
 	}
 }
 
+// Power may go while the first daemon makes its store.
+func TestStoreJustMade(t *testing.T) {
+	root := filepath.Join(t.TempDir(), "image")
+	is := func(want bool, when string) {
+		t.Helper()
+		if empty, err := IsEmpty(root); err != nil || empty != want {
+			t.Errorf("%s: %v, %v", when, empty, err)
+		}
+	}
+	is(true, "before all")
+	if err := os.MkdirAll(filepath.Join(root, layersDir), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	is(true, "with folders")
+	file := filepath.Join(root, dbFile)
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	is(true, "with an empty database")
+	s := open(t, root)
+	load(t, s, archiveOf(t, three("three:latest")))
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	is(false, "with an image")
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	is(false, "with layers and no database")
+}
+
 // A layer whose record is lost is made again from its compressed form, and its
 // image stays, whether the database is damaged or only lacks the record.
 func TestLayerRecordLost(t *testing.T) {
