@@ -107,13 +107,17 @@ func (r *trial) lookAll(t *testing.T, random *rand.Rand, n int) {
 }
 
 // startAll has a berthd start, half of the times where a container with a volume was
-// just made and nothing unsynced is kept.
+// just made and nothing unsynced is kept, and a quarter of them where the first daemon
+// makes what all begins with.
 func (r *trial) startAll(t *testing.T, random *rand.Rand, n int) {
 	t.Helper()
 	began, made := time.Now(), r.momentsOf("content of ")
 	for i, c := range r.cuts(random, 3*n)[2*n:] {
-		if i%2 == 0 {
+		switch i % 4 {
+		case 0, 2:
 			c.At, c.Mode = made[random.IntN(len(made))], disk.Nothing
+		case 1:
+			c.At = random.IntN(r.moments()[0] + 1)
 		}
 		if wrong := r.start(t, c); len(wrong) > 0 {
 			t.Errorf("a start after %d of %d requests, with %v:\n%s", c.At, len(r.requests), c.Mode, lines(wrong))
