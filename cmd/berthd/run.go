@@ -131,7 +131,16 @@ func run(ctx context.Context, c *config.Config, log *slog.Logger, signals *signa
 	log.Info("berthd is ready", "hosts", hosts, "version", version)
 	served = true
 	tell(log, instance.Manager{}.Ready("serves "+strings.Join(hosts, ", ")))
-	defer context.AfterFunc(ctx, func() { tell(log, instance.Manager{}.Stopping()) })()
+	told := make(chan struct{})
+	stopped := context.AfterFunc(ctx, func() {
+		defer close(told)
+		tell(log, instance.Manager{}.Stopping())
+	})
+	defer func() {
+		if !stopped() { // it is being told: the process does not end before
+			<-told
+		}
+	}()
 	return edge.Serve(ctx, listeners, grace)
 }
 

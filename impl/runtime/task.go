@@ -103,7 +103,8 @@ const unableToFreeze = "unable to freeze"
 
 // freezeSlowly gives them the time that they need to come to where they are frozen, on a
 // host that has little of it for them. Those that fork meanwhile may have to be
-// thawed in between. When it fails, with cause, the container is not frozen.
+// thawed in between, each time later: 25 s in all. When it fails, with cause, the
+// container is not frozen.
 func (t *Task) freezeSlowly(ctx context.Context, cause error) (err error) {
 	m, err := t.manager()
 	if err != nil {
@@ -116,8 +117,8 @@ func (t *Task) freezeSlowly(ctx context.Context, cause error) (err error) {
 			_ = write(cgroups.Thawed)
 		}
 	}()
-	for range 50 {
-		for range 100 {
+	for window := 200 * time.Millisecond; window < 20*time.Second; window *= 2 {
+		for end := time.Now().Add(window); time.Now().Before(end); {
 			if err := write(cgroups.Frozen); err != nil {
 				return t.failed(fmt.Errorf("freezer of %s: %w", t.what, err))
 			}
