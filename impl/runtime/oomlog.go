@@ -27,13 +27,17 @@ func killedForMemory(h protocol.Handle) bool {
 		return false
 	}
 	defer unix.Close(fd)
-	since := started(h.PidStart)
-	for buf := make([]byte, 8192); ; { // one record for each read, PRINTKRB_RECORD_MAX
+	since, until := started(h.PidStart), awake()+time.Second // a log that grows as it is read has an end
+	for buf := make([]byte, 8192); ; {                       // one record for each read, PRINTKRB_RECORD_MAX
 		n, err := unix.Read(fd, buf)
 		switch {
 		case err == nil && n > 0:
-			if at, text, ok := kernelMessage(string(buf[:n])); ok && at >= since && tellsOfKill(text, path.Base(group), h.Pid) {
+			at, text, ok := kernelMessage(string(buf[:n]))
+			if ok && at >= since && tellsOfKill(text, path.Base(group), h.Pid) {
 				return true
+			}
+			if at > until {
+				return false
 			}
 		case errors.Is(err, unix.EPIPE), errors.Is(err, unix.EINTR): // the log ran over the reader: it goes on with the oldest
 		default:
@@ -46,11 +50,16 @@ func killedForMemory(h protocol.Handle) bool {
 // proc(5), which counts suspends, too. A second less, since that log's clock is no other's.
 func started(ticks uint64) time.Duration {
 	const userHZ = 100
-	var all, awake unix.Timespec
-	if errors.Join(unix.ClockGettime(unix.CLOCK_BOOTTIME, &all), unix.ClockGettime(unix.CLOCK_MONOTONIC, &awake)) != nil {
-		return 0
-	}
-	return time.Duration(ticks)*(time.Second/userHZ) - time.Duration(all.Nano()-awake.Nano()) - time.Second
+	return time.Duration(ticks)*(time.Second/userHZ) - (clock(unix.CLOCK_BOOTTIME) - awake()) - time.Second
+}
+
+// awake is how long the host has been up, without suspends, as the kernel's log counts.
+func awake() time.Duration { return clock(unix.CLOCK_MONOTONIC) }
+
+func clock(id int32) time.Duration {
+	var ts unix.Timespec
+	_ = unix.ClockGettime(id, &ts) // these clocks are always there (clock_gettime(2))
+	return time.Duration(ts.Nano())
 }
 
 // kernelMessage takes a record of /dev/kmsg apart (Documentation/ABI/testing/dev-kmsg):
